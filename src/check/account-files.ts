@@ -12,7 +12,6 @@ import { memberBy, selectSection } from "../config/scan.ts";
 import { chrootshKeys } from "../config/schemas/chrootsh.ts";
 import { uchrootKeys } from "../config/schemas/uchroot.ts";
 import type { ChrootshSettings } from "../enter/facts.ts";
-import { homeTextAdvice } from "../enter/remedies.ts";
 import { isAllNoexec, type Visitor, visitorOf } from "../explain/no-login.ts";
 import { otherHomeAdvice } from "../jail/accounts/home-place.ts";
 import { isChrootShell, type JailedUser, namesOf } from "../jail/accounts/jailed-users.ts";
@@ -29,13 +28,13 @@ import { adviceAt, closeFirst, replaceLinkFirst } from "../system/exchange.ts";
 import { ACCOUNT_FILE_LIMIT } from "../system/flat-accounts.ts";
 import { whoseHome } from "../system/home-owner.ts";
 import type { HostAccounts } from "../system/host-accounts.ts";
-import { isHomeIn, joinHome, livesIn, normalHome, splitHome } from "../system/separator.ts";
+import { joinHome, livesIn, splitHome } from "../system/separator.ts";
 import { recallAll } from "../users/account-record.ts";
 import { elsewhereAdvice, homeElsewhere } from "../users/own-home.ts";
 import type { AccountFacts } from "./account-facts.ts";
 import type { Home } from "./files/spaces.ts";
 import type { AskMeant } from "./host.ts";
-import { declaredAdvice, homeMeant } from "./other-home.ts";
+import { declaredAdvice, homeMeant, plainHome } from "./other-home.ts";
 import { type CheckProblem, unreadable } from "./rules.ts";
 import type { JailSettings } from "./settings.ts";
 
@@ -184,11 +183,7 @@ export class AccountFiles {
         return mountAdvice(root, home, isTheirs, give, hiddenAt);
       },
       otherHome: (user) => (isLocal(user.name) ? otherHomeAdvice(root.path, user) : ""),
-      plainHome({ name, home }) {
-        const right = normalHome(home);
-        if (isHomeIn(root.path, home, splitHome(right)?.home ?? "")) return undefined;
-        return homeTextAdvice(right, name, isLocal(name));
-      },
+      plainHome: (user) => plainHome(root.path, user, isLocal),
       mayBeHome: (path) => whoseHome(path) !== undefined,
       movedHere({ name }, from) {
         const { isHere, isRecorded } = moves.getOrInsertComputed(from, () => ({

@@ -3,7 +3,7 @@ import { UnansweredMount } from "../../ffi/error.ts";
 import type { Stat } from "../../ffi/files.ts";
 import { parentOf, plainPath } from "../../ffi/paths.ts";
 import { display } from "../cli/display.ts";
-import { type Advice, inWords, type Remedy } from "../cli/remedy.ts";
+import type { Advice, Remedy } from "../cli/remedy.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import { giveHome, giveOrReplace, jailSideRemedy, newHome, takeLinesOut } from "../enter/remedies.ts";
 import { parseGroupLine, parsePasswdLine } from "../jail/accounts/account-lines.ts";
@@ -15,7 +15,7 @@ import { remountCommand } from "../system/mounts.ts";
 import { dirsEqual, livesIn, splitHome } from "../system/separator.ts";
 import { LIMITED_SHELL } from "../users/open-jail.ts";
 import type { AccountFacts } from "./account-facts.ts";
-import { otherHomeFindings } from "./other-home.ts";
+import { otherHomeFindings, otherIdsFinding } from "./other-home.ts";
 import { hashFindings, isHash, refusedLines } from "./refused-lines.ts";
 import { advised, type CheckFinding, type Rule } from "./rules.ts";
 import { unknownUser } from "./unknown-user.ts";
@@ -132,15 +132,10 @@ class AccountCheck {
       this.#findings.push(unknownUser(entry, this.#facts));
       return;
     }
+    const changed = otherIdsFinding(jail, entry, real);
+    if (changed !== undefined) this.#findings.push(changed);
     // Nothing is advised that makes a line, or a home, for root.
-    if (real.uid === 0) {
-      const advice = inWords("a jail cannot hold root: give the account another uid");
-      if (entry.uid !== 0)
-        this.#report("extra-root", `user ${name} in ${where} has uid 0 on the real system`, advice);
-      return;
-    }
-    if (real.uid !== entry.uid || real.gid !== entry.gid)
-      this.#report("user-changed", `user ${name} is changed in ${where}`, change);
+    if (real.uid === 0) return;
     const split = splitHome(real.home);
     const inside = split !== undefined && livesIn(jail, real.home);
     this.#findings.push(...otherHomeFindings(this.#facts, entry, real));

@@ -53,10 +53,12 @@ function isJailShell(shell: ByteString): boolean {
 type Meant = Pick<CheckFinding, "remedy" | "otherwise">;
 
 /** A section of a declaration, and its file. */
-interface DeclaringSection {
+export interface DeclaringSection {
   readonly kind: "jail" | "user";
   readonly name: ByteString;
   readonly file: ByteString;
+  /** That of the header. */
+  readonly line: number;
 }
 
 /** What declarations mean. */

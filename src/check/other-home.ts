@@ -1,11 +1,11 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { display } from "../cli/display.ts";
 import { type Advice, inWords } from "../cli/remedy.ts";
-import { jailSideRemedy, meantAdvice, orLineOut, takeLinesOut } from "../enter/remedies.ts";
+import { homeTextAdvice, jailSideRemedy, meantAdvice, orLineOut, takeLinesOut } from "../enter/remedies.ts";
 import { isChrootShell } from "../jail/accounts/jailed-users.ts";
 import { isElsewhere } from "../jail/record/named-jail.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
-import { dirsEqual, isHomeIn, jailOfHome, livesIn, splitHome } from "../system/separator.ts";
+import { dirsEqual, isHomeIn, jailOfHome, livesIn, normalHome, splitHome } from "../system/separator.ts";
 import type { AccountFacts } from "./account-facts.ts";
 import type { AskMeant } from "./host.ts";
 import { advised, type CheckFinding } from "./rules.ts";
@@ -20,7 +20,56 @@ function movedAdvice(facts: AccountFacts, { home }: PasswdEntry, real: PasswdEnt
   return facts.inJail(home)?.uid === real.uid ? facts.movedHere(real, there) : undefined;
 }
 
-/** The finding about an account of the host, `real`, that has another home than its line in a jail; none if it may. */
+/** The finding about a line of a jail that has other ids than the account of the host, `real`; undefined if they are the same. */
+export function otherIdsFinding(
+  jail: ByteString,
+  { name, uid, gid }: PasswdEntry,
+  real: PasswdEntry,
+): CheckFinding | undefined {
+  const path = `${jail}/etc/passwd`;
+  if (real.uid === 0) {
+    const message = `user ${display(name)} in jail ${display(jail)}/ has uid 0 on the real system`;
+    const advice = inWords("a jail cannot hold root: give the account another uid");
+    return uid === 0 ? undefined : advised({ rule: "extra-root", path, message }, advice);
+  }
+  if (real.uid === uid && real.gid === gid) return undefined;
+  const message = `user ${display(name)} is changed in jail ${display(jail)}/`;
+  return { rule: "user-changed", path, message, remedy: jailSideRemedy(jail, name) };
+}
+
+/** What writes the home of an account as a login compares it; undefined if it is so written. */
+export function plainHome(
+  jail: ByteString,
+  { name, home }: PasswdEntry,
+  isLocal: (name: ByteString) => boolean,
+): Advice | undefined {
+  const right = normalHome(home);
+  if (isHomeIn(jail, home, splitHome(right)?.home ?? "")) return undefined;
+  return homeTextAdvice(right, name, isLocal(name));
+}
+
+const differs = (jail: ByteString, name: ByteString) =>
+  ({
+    rule: "home-differs",
+    path: `${jail}/etc/passwd`,
+    message: `the real homedir and jail homedir for user ${display(name)} do not correspond in jail ${display(jail)}/`,
+  }) as const;
+
+/**
+ * The finding about a line of a jail in which its account lives, in another home; undefined if that is the same. `plain`: as
+ * plainHome.
+ */
+export function otherInsideFinding(
+  jail: ByteString,
+  entry: PasswdEntry,
+  real: PasswdEntry,
+  plain: (real: PasswdEntry) => Advice | undefined,
+): CheckFinding | undefined {
+  if (isHomeIn(jail, real.home, entry.home)) return undefined;
+  return advised(differs(jail, entry.name), plain(real) ?? jailSideRemedy(jail, entry.name));
+}
+
+/** The findings about an account of the host, `real`, that has another home than its line in a jail; none if it may. */
 export function otherHomeFindings(
   facts: AccountFacts,
   entry: PasswdEntry,
@@ -28,20 +77,17 @@ export function otherHomeFindings(
 ): readonly CheckFinding[] {
   const { jail, isGuest } = facts;
   const { name } = entry;
-  const inside = livesIn(jail, real.home);
+  if (livesIn(jail, real.home)) return [otherInsideFinding(jail, entry, real, facts.plainHome) ?? []].flat();
   // A system account, such as www-data, is in the jail only for its name.
   const isPlain = splitHome(real.home) === undefined && real.home === entry.home;
   const lent = isPlain && (isSystemAccount(real.uid) || isGuest(real));
   if (lent || isHomeIn(jail, real.home, entry.home)) return [];
-  const message = `the real homedir and jail homedir for user ${display(name)} do not correspond in jail ${display(jail)}/`;
-  const finding = { rule: "home-differs", path: `${jail}/etc/passwd`, message } as const;
-  const moved = (inside ? facts.plainHome(real) : undefined) ?? movedAdvice(facts, entry, real);
-  if (moved !== undefined) return [advised(finding, moved)];
-  const declared = inside ? undefined : facts.declaredHere(real);
-  if (declared !== undefined) return [advised(finding, declared)];
+  const finding = differs(jail, name);
+  const ours = movedAdvice(facts, entry, real) ?? facts.declaredHere(real);
+  if (ours !== undefined) return [advised(finding, ours)];
   const meant = facts.homeMeant(entry, real);
   if (meant !== undefined) return [{ ...advised(finding, meant), otherwise: orLineOut(jail, name) }];
-  return [advised(finding, inside || isGuest(real) ? jailSideRemedy(jail, name) : takeLinesOut(jail, name))];
+  return [advised(finding, isGuest(real) ? jailSideRemedy(jail, name) : takeLinesOut(jail, name))];
 }
 
 /**

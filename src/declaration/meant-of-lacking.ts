@@ -1,5 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import type { AskMeant } from "../check/host.ts";
+import type { AskMeant, DeclaringSection } from "../check/host.ts";
 import { answered } from "../cli/error.ts";
 import type { Remedy } from "../cli/remedy.ts";
 import { operands } from "../cli/shell-word.ts";
@@ -9,6 +9,7 @@ import { hostUser } from "../system/name-services.ts";
 import type { DeclaredBefore } from "../users/former-names.ts";
 import { leaveCommand } from "../users/leaving.ts";
 import { isUsual } from "./known-file.ts";
+import type { DeclaredPlace } from "./model.ts";
 import { readOnce } from "./once.ts";
 import { type OnceUser, uidOf } from "./once-shape.ts";
 import { WrittenSections } from "./written-sections.ts";
@@ -57,12 +58,18 @@ export function meantHere(): AskMeant {
     const jail = declared?.jails.get(path);
     const users = [...(declared?.users.values() ?? [])].filter((user) => user.jail === path);
     return [
-      ...(jail === undefined ? [] : [{ kind: "jail", name: path, file: jail.place.file } as const]),
-      ...users.map(({ name, place: { file } }) => ({ kind: "user", name, file }) as const),
+      ...(jail === undefined ? [] : [sectionOf("jail", path, jail.place)]),
+      ...users.map(({ name, place }) => sectionOf("user", name, place)),
     ];
   };
   return { lacking, elsewhere, sections, instead: (remedy) => written.instead(remedy) };
 }
+
+const sectionOf = (
+  kind: DeclaringSection["kind"],
+  name: ByteString,
+  { file, line }: DeclaredPlace,
+): DeclaringSection => ({ kind, name, file, line });
 
 /**
  * What was declared once of an account in a jail, also under the name that it had before: with its uid, which no account of that

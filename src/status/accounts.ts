@@ -1,103 +1,111 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import type { AskMeant } from "../check/host.ts";
+import type { AskMeant, DeclaringSection } from "../check/host.ts";
 import { notInJailFinding, userFindings } from "../check/host.ts";
-import { quoted } from "../cli/display.ts";
 import { answered, describeError, isReported, JailkitError, remedyOf } from "../cli/error.ts";
-import { type Advice, allOf, type Remedy, told, typed } from "../cli/remedy.ts";
+import { allOf, type Remedy } from "../cli/remedy.ts";
+import { operands } from "../cli/shell-word.ts";
+import { DECLARED } from "../declaration/compare/intent.ts";
 import { meantHere } from "../declaration/meant-of-lacking.ts";
-import { directoryCommand, jailSideRemedy, meantAdvice, orLineOut } from "../enter/remedies.ts";
+import { memoized } from "../enter/gather.ts";
 import { isDoubtfulHome } from "../explain/doubtful-home.ts";
 import { homeRefusal } from "../explain/home-fault.ts";
 import { type NoLogin, NoLogins, visitorOf } from "../explain/no-login.ts";
 import { requireJailAccounts } from "../jail/accounts/accounts.ts";
-import { isAnyHomeless, isChrootShell, type JailedUser } from "../jail/accounts/jailed-users.ts";
+import {
+  isAnyHomeless,
+  isChrootShell,
+  isLimitedShell,
+  type JailedUser,
+} from "../jail/accounts/jailed-users.ts";
 import { lookUp, withOneTree } from "../jail/fs/look.ts";
-import { openJailRoot } from "../jail/fs/walk.ts";
+import { type JailRoot, openJailRoot } from "../jail/fs/walk.ts";
 import { workerOf } from "../jail/record/at-work.ts";
 import { isInOrder, type JailFacts } from "../jails/jails.ts";
 import { isLocalUser } from "../system/account-tools.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
+import { type HostAccounts, hostAccounts } from "../system/host-accounts.ts";
 import { hostUser } from "../system/name-services.ts";
-import { homeInJail, jailOfHome } from "../system/separator.ts";
+import { homeInJail, livesIn } from "../system/separator.ts";
+import { OPTIONS } from "../users/advice.ts";
 import { isClosed } from "../users/leaving.ts";
-import { bringBack, otherShellFault } from "../users/open-jail.ts";
+import { bringBack, otherShellFault, shellFault } from "../users/open-jail.ts";
+import { CHROOT_SHELL } from "../users/plan.ts";
+import { type AccountFault, faultOf } from "./account-fault.ts";
+import { homelessFault, lineFault } from "./lines.ts";
 
-/** Why an account is not in its jail as it should be, or all with a shell are not. */
-export interface AccountFault {
-  readonly kind: "shell" | "old-shell" | "no-login" | "not-in-jail" | "home" | "no-jail";
-  /** The account, or the jail if it is about all who live there. */
-  readonly subject: ByteString;
-  /** Printable. */
-  readonly message: ByteString;
-  /** Undefined for an account that no command of this machine changes. */
-  readonly remedy: Remedy | undefined;
-  /** What else may be done, and when; printable. */
-  readonly otherwise?: ByteString | undefined;
-}
+const APPLY = "jailkit apply";
 
 interface InJail {
   readonly jail: ByteString;
   /** The users whom its passwd lacks. */
   readonly lacking: readonly JailedUser[];
-  /** Those whose primary group its etc/group lacks. */
-  readonly groupless: readonly AccountFault[];
+  /** Those whose line in it lets nobody in. */
+  readonly ofLines: readonly AccountFault[];
   /** What brings etc/passwd back, if it is gone. */
   readonly first?: Remedy | undefined;
   /** Those with a line in it and the shell jk_chrootsh, whose home names no jail. */
   readonly homeless: readonly AccountFault[];
   /** Those whose home jk_chrootsh may refuse. */
   readonly doubtful: readonly JailedUser[];
-  /** What is wrong with their shells in the jail. */
+  /** Local ones whose login shell lets nobody in. */
+  readonly closed: readonly JailedUser[];
+  /** What is wrong with their limited shell in the jail. */
   readonly otherShells: readonly NonNullable<ReturnType<typeof otherShellFault>>[];
+  /** The shells that are not there. */
+  readonly noShells: readonly NoShell[];
   /** Why none of them can log in. */
   readonly noLogins: readonly NoLogin[];
 }
 
+interface NoShell {
+  /** Who has it. */
+  readonly names: readonly ByteString[];
+  /** In the words of the tools for users of the jail, and in those of apply. */
+  readonly fault: NonNullable<ReturnType<typeof shellFault>>;
+  readonly inApply: NoShell["fault"];
+}
+
 /** Looks at the users of a jail; at none if its passwd cannot be read, which may be why none of them can log in. */
-function lookIn({ path: jail, users }: JailFacts, noLogins: NoLogins): InJail {
+function lookIn({ path: jail, users }: JailFacts, noLogins: NoLogins, host: HostAccounts): InJail {
   const nothing = {
-    jail,
-    lacking: [],
-    groupless: [],
-    homeless: [],
-    doubtful: [],
-    otherShells: [],
-    noLogins: [],
+    ...{ jail, lacking: [], ofLines: [], homeless: [], doubtful: [], closed: [], otherShells: [] },
+    ...{ noShells: [], noLogins: [] },
   };
   try {
     using root = openJailRoot(jail);
     const accounts = requireJailAccounts(root);
     const there = new Map(accounts.users.map((user) => [user.name, user]));
     const gids = new Set(accounts.groups.map(({ gid }) => gid));
-    const isDoubtful = ({ name, home, shell }: JailedUser) => {
-      const line = there.get(name);
-      if (line === undefined || isClosed(shell)) return false;
-      const seen = answered(() => ({ stat: lookUp(root, homeInJail(home))?.stat }));
+    const open = users.flatMap((user) => {
+      const line = isClosed(user.shell) ? undefined : there.get(user.name);
+      return line === undefined ? [] : [{ user, line }];
+    });
+    const isDoubtful = ({ user, line }: (typeof open)[number]) => {
+      const seen = answered(() => ({ stat: lookUp(root, homeInJail(user.home))?.stat }));
       if (seen === undefined) return false;
       return seen.stat === undefined || isDoubtfulHome(seen.stat, line);
     };
     const isGone = there.size === 0 && lookUp(root, "/etc/passwd", { follow: true }) === undefined;
-    const shells = new Set(users.flatMap(({ name }) => there.get(name)?.shell ?? []));
-    const visitors = users.flatMap((user) => {
-      const line = there.get(user.name);
-      return line === undefined || isClosed(user.shell)
-        ? []
-        : [visitorOf({ ...line, home: user.home }, line.shell)];
-    });
+    const visitors = open.map(({ user, line }) => visitorOf({ ...line, home: user.home }, line.shell));
     const known = new Set(users.map(({ name }) => name));
+    const realOf = ({ name }: JailedUser) => {
+      const real = answered(() => host.userByName(name));
+      return real !== undefined && livesIn(jail, real.home) ? real : undefined;
+    };
+    const shells = new Set(users.flatMap(({ name }) => there.get(name)?.shell ?? []));
+    const byShell = Map.groupBy(open, ({ line }) => line.shell);
     return {
       jail,
       homeless: [...there.values()].flatMap((line) =>
         known.has(line.name) ? [] : homelessFault(line, jail),
       ),
       lacking: users.filter(({ name }) => !there.has(name)),
-      groupless: users.flatMap(({ name, shell }) => {
-        const gid = there.get(name)?.gid;
-        return gid === undefined || gids.has(gid) || isClosed(shell) ? [] : grouplessFault(name, gid, jail);
-      }),
+      ofLines: open.flatMap(({ user, line }) => lineFault(jail, line, realOf(user), gids) ?? []),
       first: isGone ? bringBack(root, "/etc/passwd") : undefined,
-      doubtful: users.filter(isDoubtful),
+      doubtful: open.filter(isDoubtful).map(({ user }) => user),
+      closed: users.filter(({ shell, fromService }) => isClosed(shell) && !fromService),
       otherShells: [...shells].flatMap((shell) => answered(() => otherShellFault(root, shell)) ?? []),
+      noShells: [...byShell].flatMap(([shell, those]) => noShell(root, shell, those)),
       noLogins: visitors.length === 0 ? [] : noLogins.in(root, visitors),
     };
   } catch (error) {
@@ -108,38 +116,71 @@ function lookIn({ path: jail, users }: JailFacts, noLogins: NoLogins): InJail {
   }
 }
 
-/** Why an account that a jail has a line of cannot log in: jk_chrootsh looks for its group there. */
-function grouplessFault(name: ByteString, gid: number, jail: ByteString): AccountFault {
-  const message = `the group of ${quoted(name)} (gid ${gid}) is missing in ${quoted(`${jail}/etc/group`)}: no login works`;
-  return { kind: "not-in-jail", subject: name, message, remedy: jailSideRemedy(jail, name) };
+/** A shell that a jail does not have: jk_chrootsh has the limited one, and nobody needs one that lets nobody in. */
+function noShell(
+  root: JailRoot,
+  shell: ByteString,
+  users: readonly { readonly line: Pick<PasswdEntry, "name"> }[],
+): NoShell[] {
+  const look = (advice: typeof OPTIONS) => answered(() => shellFault(root, shell, advice));
+  const fault = isClosed(shell) || isLimitedShell(shell) ? undefined : look(OPTIONS);
+  const names = users.map(({ line }) => line.name);
+  return fault === undefined ? [] : [{ names, fault, inApply: look(DECLARED) ?? fault }];
 }
 
-/** Why an account that a jail has a line of can log in nowhere: with that shell it needs a jail in its home. */
-function homelessFault({ name, uid, home: inside }: PasswdEntry, jail: ByteString): AccountFault[] {
-  const account = answered(() => hostUser(name));
-  const isIt = account?.uid === uid && isChrootShell(account.shell);
-  if (account === undefined || !isIt || jailOfHome(account.home) !== undefined) return [];
-  const isLocal = isLocalUser(name);
-  // Of these all are told, whatever jail has a line of them.
-  if (isLocal && account.home.includes("/./")) return [];
-  const message = `${quoted(name)} has the shell ${quoted(account.shell)} and the home ${quoted(account.home)}, which names no jail: no login works`;
-  const remedy = typed(meantAdvice(jail, { name, home: inside }, isLocal)) || directoryCommand(jail, name);
-  return [{ kind: "no-jail", subject: name, message, remedy, otherwise: orLineOut(jail, name) }];
-}
+/** The sections that declare users of a jail, by their names. */
+const declaredIn = (jail: ByteString, meantOf: AskMeant): ReadonlyMap<ByteString, DeclaringSection> =>
+  new Map(meantOf.sections(jail).flatMap((one) => (one.kind === "user" ? [[one.name, one]] : [])));
+
+/** A declared account whose login shell lets nobody in: the next run of apply would give it the other one. */
+const closedFaults = (user: JailedUser): AccountFault[] =>
+  shellFindings(user, "closed").map((fault) => ({
+    ...fault,
+    message: `${fault.message}; 'jailkit apply' would open its logins`,
+    otherwise: `if nobody should log in, let the account expire: usermod -e 1 -s ${CHROOT_SHELL} ${operands(user.name)}`,
+  }));
+
+/** What is wrong with the login shell of an account. */
+const shellFindings = (user: JailedUser, kind: "shell" | "closed"): AccountFault[] =>
+  userFindings(user).flatMap(({ rule, message, remedy }) =>
+    rule === "wrong-shell" ? [{ kind, subject: user.name, message, remedy }] : [],
+  );
 
 /** Nothing advises to take out of a jail whom a declaration has in it. */
-const asMeant = (fault: AccountFault, meant: ReturnType<AskMeant["elsewhere"]>): AccountFault =>
-  meant === undefined || isLocalUser(fault.subject)
-    ? fault
-    : { ...fault, remedy: meant.command, otherwise: undefined };
-
-function faultOf(
-  kind: AccountFault["kind"],
-  subject: ByteString,
-  { message, advice }: { readonly message: string; readonly advice: Advice },
+function homelessAsMeant(
+  fault: AccountFault,
+  jail: ByteString,
+  { meantOf, declared }: { readonly meantOf: AskMeant; readonly declared: DeclaringSection | undefined },
 ): AccountFault {
-  const said = told(message, advice);
-  return { kind, subject, message: said.message, remedy: said.remedy || undefined };
+  if (isLocalUser(fault.subject))
+    return declared === undefined ? fault : { ...fault, otherwise: undefined, declared };
+  const meant = meantOf.elsewhere(fault.subject, jail);
+  return meant === undefined ? fault : { ...fault, remedy: meant.command, otherwise: undefined };
+}
+
+/** What is wrong in a jail, with the commands that fit what is declared there: declarations are read only for these faults. */
+function faultsIn(one: InJail, meantOf: AskMeant): AccountFault[] {
+  const { jail } = one;
+  const sections = memoized(() => declaredIn(jail, meantOf));
+  const isDeclared = (name: ByteString) => sections().has(name);
+  return [
+    ...one.homeless.map((fault) =>
+      homelessAsMeant(fault, jail, { meantOf, declared: sections().get(fault.subject) }),
+    ),
+    // It may be another account that is meant, which apply knows.
+    ...one.ofLines.map(
+      (fault): AccountFault =>
+        fault.kind === "changed" && isDeclared(fault.subject) ? { ...fault, remedy: APPLY } : fault,
+    ),
+    ...one.otherShells.map((fault): AccountFault => ({ kind: "old-shell", subject: jail, ...fault })),
+    ...one.noShells.map(({ names, fault, inApply }) => {
+      const own = names.some(isDeclared) ? { ...inApply, advice: inApply.advice || APPLY } : fault;
+      return faultOf("no-shell", jail, own);
+    }),
+    ...one.noLogins.map((fault) => faultOf("no-login", jail, fault)),
+    ...one.closed.filter(({ name }) => isDeclared(name)).flatMap(closedFaults),
+    ...lackingFaults(one, meantOf),
+  ];
 }
 
 /** A user whose home jk_chrootsh refuses, in the words of the other tools. */
@@ -150,23 +191,19 @@ function homeFaultOf({ name }: JailedUser): AccountFault[] {
 }
 
 /** Whether anything is wrong for those who live in a jail. */
-const hasFaults = ({ lacking, groupless, homeless, doubtful, otherShells, noLogins }: InJail): boolean =>
-  [lacking, groupless, homeless, doubtful, otherShells, noLogins].some((found) => found.length > 0);
+const hasFaults = ({ jail: _, first: __, ...found }: InJail): boolean =>
+  Object.values(found).some((some) => some.length > 0);
 
 /**
- * The users with a shell that leads out of their jail, jails with a shell that does not confine them, the users whom a jail
- * lacks, and those who cannot log in because of their homes, unless the condition of the jail is a finding itself, or somebody
- * works on it.
- * One whose login was closed, as by a shell nologin, is none of the first, and of each jk_chrootsh its own finding tells.
+ * The users with a shell that leads out of their jail, jails with a shell that does not confine them, or without one, the users whom
+ * a jail lacks or has with other ids, and those who cannot log in because of their homes, unless the condition of the jail is a
+ * finding itself, or somebody works on it.
+ * One whose login was closed, as by a shell nologin, is none of these, unless it is declared, and of each jk_chrootsh its own finding
+ * tells.
  */
 export function accountFaults(jails: readonly JailFacts[]): AccountFault[] {
   const isOther = ({ shell }: JailedUser) => !isClosed(shell) && !isChrootShell(shell);
   const outside = jails.flatMap(({ users }) => users.filter(isOther));
-  const ofShells = outside.flatMap((user) =>
-    userFindings(user).flatMap(({ rule, message, remedy }): AccountFault[] =>
-      rule === "wrong-shell" ? [{ kind: "shell", subject: user.name, message, remedy }] : [],
-    ),
-  );
   const isHomeless = isAnyHomeless();
   const wanted = jails.filter(
     (jail) =>
@@ -174,32 +211,23 @@ export function accountFaults(jails: readonly JailFacts[]): AccountFault[] {
       jail.condition !== "busy" &&
       (jail.users.length > 0 || isHomeless || jail.isAnyHomeless === true),
   );
-  const noLogins = new NoLogins();
-  const all = withOneTree(() => wanted.map((jail) => lookIn(jail, noLogins)));
+  const [noLogins, host, meantOf] = [new NoLogins(), hostAccounts(), meantHere()];
+  const all = withOneTree(() => wanted.map((jail) => lookIn(jail, noLogins, host)));
   // Whoever works on a jail may be about to do what is missing.
   const found = all.filter((one) => hasFaults(one) && workerOf(one.jail) === undefined);
   const doubtful = found.flatMap((one) => one.doubtful).filter((user) => !outside.includes(user));
-  const ofLimited = found.flatMap(({ jail, otherShells }) =>
-    otherShells.map((fault): AccountFault => ({ kind: "old-shell", subject: jail, ...fault })),
-  );
-  const ofDoors = found.flatMap(({ jail, noLogins }) =>
-    noLogins.map((fault) => faultOf("no-login", jail, fault)),
-  );
-  const meantOf = meantHere();
-  const homeless = found.flatMap((one) => [
-    ...one.homeless.map((fault) => asMeant(fault, meantOf.elsewhere(fault.subject, one.jail))),
-    ...one.groupless,
-  ]);
-  const others = [...ofShells, ...homeless, ...ofLimited, ...ofDoors, ...doubtful.flatMap(homeFaultOf)];
-  if (found.every(({ lacking }) => lacking.length === 0)) return others;
-  const ofJails = found.flatMap(({ jail, lacking, first }) =>
-    lacking.map((user): AccountFault => {
-      const { message, remedy, otherwise } = notInJailFinding(user, jail, {
-        meant: meantOf.lacking(user, jail),
-      });
-      const all = remedy && allOf([first ?? "", remedy]);
-      return { kind: "not-in-jail", subject: user.name, message, remedy: all, otherwise };
-    }),
-  );
-  return [...others, ...ofJails];
+  return [
+    ...outside.flatMap((user) => shellFindings(user, "shell")),
+    ...found.flatMap((one) => faultsIn(one, meantOf)),
+    ...doubtful.flatMap(homeFaultOf),
+  ];
+}
+
+function lackingFaults({ jail, lacking, first }: InJail, meantOf: AskMeant): AccountFault[] {
+  return lacking.map((user) => {
+    const meant = meantOf.lacking(user, jail);
+    const { message, remedy, otherwise } = notInJailFinding(user, jail, { meant });
+    const all = remedy && allOf([first ?? "", remedy]);
+    return { kind: "not-in-jail", subject: user.name, message, remedy: all, otherwise };
+  });
 }

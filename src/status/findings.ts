@@ -3,6 +3,7 @@ import { display, displayAgain, quoted } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 import { type Remedy, told } from "../cli/remedy.ts";
 import { operands } from "../cli/shell-word.ts";
+import type { FindingCode } from "../config/finding-codes.ts";
 import { CONFIG_DIRECTORY } from "../config/load.ts";
 import { ONCE_FILE } from "../declaration/once.ts";
 import { REGISTRY } from "../jail/record/registry.ts";
@@ -34,7 +35,12 @@ export const FINDING_KINDS = {
   "no-login":
     "users cannot pass a directory on the way into a jail, or read a file that logins need, or its file system is mounted noexec, so that no login works",
   "not-in-jail": "a user, or its group, is missing from the passwd or group of the jail, and cannot log in",
+  changed:
+    "the line of a user in the passwd of the jail has another uid, group or home than the account, so that no login works",
+  "no-shell": "a jail does not have the shell of users, who cannot log in",
   home: "jk_chrootsh refuses the home of a user, who cannot log in, because of its owner, group or mode",
+  closed:
+    "a declared user has a login shell that lets nobody in, such as nologin, and the next jailkit apply would give it jk_chrootsh",
   incomplete: "a run that fills or updates a jail was stopped",
   missing: "a jail does not exist",
   unrecorded:
@@ -174,8 +180,16 @@ function loginFindings(logins: MachineFacts["logins"]): StatusFinding[] {
   });
 }
 
-function configFindings({ findings, failures }: MachineFacts["config"]): StatusFinding[] {
-  const errors = findings.filter(({ severity }) => severity === "error");
+/** Errors of a section whose account has its home outside of the jail. */
+const OUTSIDE: ReadonlySet<FindingCode> = new Set(["no-home", "not-their-home", "holds-home"]);
+
+function configFindings({ config: { findings, failures }, accounts }: MachineFacts): StatusFinding[] {
+  const placeOf = ({ file, line }: { readonly file: ByteString; readonly line: number }) => `${line} ${file}`;
+  // The command of the account mends it.
+  const told = new Set(accounts.flatMap(({ declared }) => (declared === undefined ? [] : placeOf(declared))));
+  const errors = findings.filter(
+    (one) => one.severity === "error" && !(OUTSIDE.has(one.code) && told.has(placeOf(one))),
+  );
   return [
     ...failures.map((failure): StatusFinding => {
       const message = displayAgain(failure);
@@ -217,7 +231,7 @@ function socketFindings({ sockets, wantedSockets = [], startSocketd }: MachineFa
 }
 
 /** Of these the subject is a jail. */
-const OF_JAIL: ReadonlySet<FindingKind> = new Set(["old-shell", "no-login"]);
+const OF_JAIL: ReadonlySet<FindingKind> = new Set(["old-shell", "no-shell", "no-login"]);
 
 function accountFindings({ accounts }: MachineFacts): StatusFinding[] {
   return accounts.map(({ kind, subject, message, remedy, otherwise }) => {
@@ -232,9 +246,10 @@ function onceFindings({ once }: MachineFacts): StatusFinding[] {
   return [{ kind: "declared", subject: ONCE_FILE, message: describeError(once), commands: [remedy] }];
 }
 
-function userFindings(users: MachineFacts["users"]): StatusFinding[] {
+function userFindings({ users, accounts }: MachineFacts): StatusFinding[] {
+  const told = new Set(accounts.flatMap(({ kind, subject }) => (kind === "no-jail" ? subject : [])));
   return users.flatMap(({ name, home, jail }): StatusFinding[] => {
-    if (jail !== undefined) return [];
+    if (jail !== undefined || told.has(name)) return [];
     const message = `the home of ${display(name)}, ${quoted(home)}, names no jail`;
     return [{ kind: "no-jail", subject: name, message, commands: [`${EXPLAIN} ${operands(name)}`] }];
   });
@@ -252,11 +267,11 @@ export function findingsOf(facts: MachineFacts): StatusFinding[] {
     ...moveFindings(facts),
     ...leftFindings(facts),
     ...loginFindings(facts.logins),
-    ...configFindings(facts.config),
+    ...configFindings(facts),
     ...socketFindings(facts),
     ...accountFindings(facts),
     ...onceFindings(facts),
-    ...userFindings(facts.users),
+    ...userFindings(facts),
   ];
   return all.sort((a, b) => RANKS.indexOf(a.kind) - RANKS.indexOf(b.kind));
 }

@@ -29,7 +29,8 @@ import { type LeftMounts, leftMounts } from "../populate/record/left-mounts.ts";
 import { hostNames, hostText } from "../system/host-files.ts";
 import { findProgram, runProgram } from "../system/run.ts";
 import { type OutsideProcesses, outsideProcesses } from "../users/outside.ts";
-import { type AccountFault, accountFaults } from "./accounts.ts";
+import type { AccountFault } from "./account-fault.ts";
+import { accountFaults } from "./accounts.ts";
 import { type Strays, strayProcesses } from "./strays.ts";
 
 /** What a machine says about itself, without the contents of its jails. */

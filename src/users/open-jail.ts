@@ -143,9 +143,26 @@ export function requireShell(root: JailRoot, shell: ByteString, advice: Advice):
   const found = shell.startsWith("/") ? lookUp(root, shell, { follow: true }) : undefined;
   if (found === undefined) {
     if (isLimitedShell(shell)) return;
+    if (!shell.startsWith("/"))
+      throw new JailkitError(
+        "bad-shell",
+        BAD_JAIL,
+        `the shell ${quoted(shell)} is not an absolute path: ${advice.shell}`,
+      );
     throw noShellIn(root.path, shell, advice, root);
   }
   if (!isProgram(found.stat)) throw notProgram(root, shell);
+}
+
+/** The same as an answer. */
+export function shellFault(root: JailRoot, shell: ByteString, advice: Advice) {
+  try {
+    requireShell(root, shell, advice);
+    return undefined;
+  } catch (error) {
+    if (!(error instanceof JailkitError) || error.code !== "bad-shell") throw error;
+    return { message: error.message, advice: error.remedy };
+  }
 }
 
 /**

@@ -43,4 +43,4 @@ export function limitedUsers(): Pick<JailedUser, "name" | "home">[] {
 
 /** True if an account of the host's /etc/passwd has the login shell jk_chrootsh, and no jail in its home. */
 export const isAnyHomeless = (): boolean =>
-  localUsers().some(({ home, shell }) => isChrootShell(shell) && !home.includes("/./"));
+  localUsers().some(({ home, shell }) => isChrootShell(shell) && jailOfHome(home) === undefined);

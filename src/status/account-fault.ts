@@ -1,0 +1,36 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import type { DeclaringSection } from "../check/host.ts";
+import { type Advice, type Remedy, told } from "../cli/remedy.ts";
+
+/** Why an account is not in its jail as it should be, or all with a shell are not. */
+export interface AccountFault {
+  readonly kind:
+    | "shell"
+    | "old-shell"
+    | "no-shell"
+    | "closed"
+    | "no-login"
+    | "not-in-jail"
+    | "changed"
+    | "home"
+    | "no-jail";
+  /** The account, or the jail if it is about all who live there. */
+  readonly subject: ByteString;
+  /** Printable. */
+  readonly message: ByteString;
+  /** Undefined for an account that no command of this machine changes. */
+  readonly remedy: Remedy | undefined;
+  /** What else may be done, and when; printable. */
+  readonly otherwise?: ByteString | undefined;
+  /** The section that declares an account whose home is outside of the jail, of which the file has an error. */
+  readonly declared?: DeclaringSection | undefined;
+}
+
+export function faultOf(
+  kind: AccountFault["kind"],
+  subject: ByteString,
+  { message, advice }: { readonly message: string; readonly advice: Advice },
+): AccountFault {
+  const said = told(message, advice);
+  return { kind, subject, message: said.message, remedy: said.remedy || undefined };
+}

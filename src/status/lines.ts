@@ -1,0 +1,47 @@
+import type { ByteString } from "../../ffi/bytes.ts";
+import { otherIdsFinding, otherInsideFinding, plainHome } from "../check/other-home.ts";
+import { quoted } from "../cli/display.ts";
+import { answered } from "../cli/error.ts";
+import { typed } from "../cli/remedy.ts";
+import { directoryCommand, jailSideRemedy, meantAdvice, orLineOut } from "../enter/remedies.ts";
+import { isChrootShell } from "../jail/accounts/jailed-users.ts";
+import { isLocalUser } from "../system/account-tools.ts";
+import type { PasswdEntry } from "../system/accounts.ts";
+import { hostUser } from "../system/name-services.ts";
+import { jailOfHome } from "../system/separator.ts";
+import type { AccountFault } from "./account-fault.ts";
+
+/**
+ * Why an account that lives in a jail cannot log in by its `line` there: it contradicts the account, `real`, or jk_chrootsh does not
+ * find its group, of which `gids` has those that are there.
+ */
+export function lineFault(
+  jail: ByteString,
+  line: PasswdEntry,
+  real: PasswdEntry | undefined,
+  gids: ReadonlySet<number>,
+): AccountFault | undefined {
+  const { name, gid } = line;
+  const changed =
+    real &&
+    (otherIdsFinding(jail, line, real) ??
+      otherInsideFinding(jail, line, real, (one) => plainHome(jail, one, isLocalUser)));
+  if (changed !== undefined) {
+    const { message, remedy } = changed;
+    return { kind: "changed", subject: name, message, remedy };
+  }
+  if (gids.has(gid)) return undefined;
+  const message = `the group of ${quoted(name)} (gid ${gid}) is missing in ${quoted(`${jail}/etc/group`)}: no login works`;
+  return { kind: "not-in-jail", subject: name, message, remedy: jailSideRemedy(jail, name) };
+}
+
+/** Why an account that a jail has a line of can log in nowhere: with that shell it needs a jail in its home. */
+export function homelessFault({ name, uid, home: inside }: PasswdEntry, jail: ByteString): AccountFault[] {
+  const account = answered(() => hostUser(name));
+  const isIt = account?.uid === uid && isChrootShell(account.shell);
+  if (account === undefined || !isIt || jailOfHome(account.home) !== undefined) return [];
+  const message = `${quoted(name)} has the shell ${quoted(account.shell)} and the home ${quoted(account.home)}, which names no jail: no login works`;
+  const advice = meantAdvice(jail, { name, home: inside }, isLocalUser(name));
+  const remedy = typed(advice) || directoryCommand(jail, name);
+  return [{ kind: "no-jail", subject: name, message, remedy, otherwise: orLineOut(jail, name) }];
+}

@@ -1,0 +1,200 @@
+/** What `jailkit status` tells of declared users whom somebody has changed by hand, each once, in the words of the other tools. */
+import { afterAll, afterEach, beforeAll, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
+import { statusReportSchema } from "../../src/status/report-schema.ts";
+import type { Machine } from "../machine/machine.ts";
+import { reportOf } from "../report.ts";
+import { linesOf, openApplyMachine, uidIn } from "./apply-scene.ts";
+
+setDefaultTimeout(120_000);
+
+const J = "/srv/j2";
+const FILE = "/etc/jailkit/jails.d/a.ini";
+const JAIL = `[jail ${J}]\nsections = uidbasics, basicshell\n`;
+const SHELL = "/usr/sbin/jk_chrootsh";
+const SIDE = `jk_jailuser --jail-side-only -j ${J}`;
+
+let m: Machine;
+
+const user = (name: string, more = "") => `[user ${name}]\njail = ${J}\nshell = /bin/bash\n${more}`;
+const sh = (text: string) => m.must(["sh", "-ec", text]).stdout;
+const report = () => reportOf(statusReportSchema, m.run(["jailkit", "status", "--json"]).stdout);
+const found = () => report().findings.map(({ kind, subject, command }) => [kind, subject, command]);
+const checked = () => m.run(["jk_check", J]).stdout;
+const planned = () => linesOf(m, "--check");
+/** Whether a login of ann works. */
+const enters = () => m.run([SHELL, "-c", "echo in"], { user: "ann", env: { USER: "ann" } }).stdout === "in\n";
+/** Types the command of the only finding: then nothing needs attention, and apply has nothing to do. */
+function mend(): void {
+  const { findings } = report();
+  expect(findings).toHaveLength(1);
+  sh(findings[0]?.command ?? "false");
+  expect([found(), planned().status, planned().summary.problems]).toEqual([[], 0, []]);
+  expect(enters()).toBe(true);
+}
+
+beforeAll(async () => {
+  m = await openApplyMachine();
+});
+beforeEach(() => {
+  m.mkdir("/srv", { mode: 0o755 });
+  m.write(FILE, JAIL + user("ann") + user("bob"));
+  m.must(["jailkit", "apply"]);
+  expect([found(), enters()]).toEqual([[], true]);
+});
+afterEach(() => {
+  for (const name of ["ann", "bob", "hand", "eve"]) m.run(["userdel", "-f", name]);
+  for (const path of ["/srv", "/home/ann", "/var/lib/jailkit"]) m.remove(path);
+});
+afterAll(() => m?.close());
+
+test.each([
+  ["a uid", "usermod -u 4321 ann", "user ann is changed in jail /srv/j2/"],
+  ["a primary group", "usermod -g daemon ann", "user ann is changed in jail /srv/j2/"],
+  [
+    "the uid in the jail",
+    `sed -i 's/^ann:x:[0-9]*/ann:x:4321/' ${J}/etc/passwd`,
+    "user ann is changed in jail",
+  ],
+  [
+    "the home in the jail",
+    `sed -i 's|:/home/ann:|:/home/bob:|' ${J}/etc/passwd`,
+    "the real homedir and jail homedir for user ann do not correspond in jail",
+  ],
+])("%s that was changed by hand is a finding, in the words of jk_check", (_, change, message) => {
+  sh(change);
+  expect(planned().changes.map(({ text }) => text)).toContain(
+    "~ user ann: entry (the jail's etc/passwd contradicts the account)",
+  );
+  expect(found()).toEqual([["changed", "ann", "jailkit apply"]]);
+  const said = report().findings[0]?.message ?? "";
+  expect(said).toStartWith(message);
+  expect(checked()).toContain(said);
+  mend();
+});
+
+test("a declared uid that the account does not have any more is told by the file, and its line in the jail by the account", () => {
+  m.write(FILE, JAIL + user("ann", `uid = ${uidIn(m, "ann")}\n`) + user("bob"));
+  sh("usermod -u 4321 ann");
+  expect(found()).toEqual([
+    ["config", `${FILE}:6`, "jailkit config check"],
+    ["changed", "ann", "jailkit apply"],
+  ]);
+  sh(`sed -i 's/^uid = .*/uid = 4321/' ${FILE}`);
+  mend();
+  expect([found(), planned().status]).toEqual([[], 0]);
+});
+
+test("a login shell that lets nobody in is a finding of a declared user alone: apply would open it", () => {
+  m.must(["jk_addjailuser", "-j", J, "-s", "/bin/bash", "hand"]);
+  sh("usermod -s /usr/sbin/nologin ann; usermod -s /bin/false hand");
+  expect(found()).toEqual([["closed", "ann", `usermod -s ${SHELL} ann`]]);
+  const [words = "", opens, other] = report().findings[0]?.message.split("; ") ?? [];
+  expect([opens, other]).toEqual([
+    "'jailkit apply' would open its logins",
+    `if nobody should log in, let the account expire: usermod -e 1 -s ${SHELL} ann`,
+  ]);
+  expect(checked()).toContain(words);
+  mend();
+  // One that expires stays closed, and is as declared.
+  sh("usermod -s /usr/sbin/nologin ann");
+  sh(other?.split(": ")[1] ?? "false");
+  expect([found(), planned().status]).toEqual([[], 0]);
+  expect(m.read("/etc/shadow")).toMatch(/^ann:.*:1:$/m);
+  sh("usermod -e '' ann; usermod -s /bin/false ann");
+  m.write(FILE, JAIL + user("bob"));
+  expect(found()).toEqual([]);
+});
+
+test("a login shell that leads out of the jail is told in the words of jk_check", () => {
+  sh("usermod -s /bin/bash ann");
+  expect(found()).toEqual([["shell", "ann", `usermod -s ${SHELL} ann`]]);
+  expect(checked()).toContain(report().findings[0]?.message ?? "?");
+  mend();
+});
+
+test("a shell that was removed from the jail is one finding for all who have it, in the words of apply", () => {
+  sh(`rm ${J}/usr/bin/bash`);
+  expect(found()).toEqual([["no-shell", J, `jk_update -j ${J}`]]);
+  const said = report().findings[0]?.message ?? "?";
+  expect(planned().summary.problems.map(({ message }) => message)).toEqual([
+    `user ann: ${said}`,
+    `user bob: ${said}`,
+  ]);
+  // Whose logins are closed needs none.
+  m.write(FILE, JAIL);
+  sh("usermod -s /usr/sbin/nologin ann; usermod -s /usr/sbin/nologin bob");
+  expect(found()).toEqual([]);
+  sh(`usermod -s ${SHELL} ann; usermod -s ${SHELL} bob`);
+  m.write(FILE, JAIL + user("ann") + user("bob"));
+  mend();
+});
+
+test.each([
+  [
+    "/bin/zsh",
+    "bring it with the key 'files' of the jail, or declare another with the key 'shell' of the user",
+  ],
+  ["zsh", "the shell 'zsh' is not an absolute path: bring it with the key 'files' of the jail"],
+  ["", "the shell '' is not an absolute path: bring it"],
+])("a shell that the jail never had (%s), in place of the declared one", (shell, advice) => {
+  sh(`sed -i '/^ann:/s|/bin/bash$|${shell}|' ${J}/etc/passwd`);
+  expect(found()).toEqual([["no-shell", J, "jailkit apply"]]);
+  expect(report().findings[0]?.message).toContain(advice);
+  mend();
+});
+
+test("an account that is not declared, in the words of jk_check", () => {
+  m.write(FILE, JAIL);
+  sh("usermod -u 4321 ann");
+  expect(found()).toEqual([["changed", "ann", `${SIDE} ann`]]);
+  mend();
+});
+
+test("accounts that have exchanged their names are mended by what apply says", () => {
+  sh("usermod -l tmp ann; usermod -l ann bob; usermod -l bob tmp");
+  expect(found()).toEqual([
+    ["config", `${FILE}:6`, "jailkit config check"],
+    ["config", `${FILE}:3`, "jailkit config check"],
+    ["changed", "ann", "jailkit apply"],
+    ["changed", "bob", "jailkit apply"],
+  ]);
+});
+
+test("a shell that the jail never had, where nothing is declared: jk_check has the ways", () => {
+  m.write(FILE, "");
+  sh(`sed -i '/^ann:/s|/bin/bash$|/bin/zsh|' ${J}/etc/passwd`);
+  expect(report().findings[0]?.message).toBe(
+    `'${J}/bin/zsh' does not exist: copy the shell into the jail with jk_cp or jk_init, or choose another with -s`,
+  );
+  expect(found()).toEqual([["no-shell", J, `jk_check ${J}`]]);
+});
+
+test.each([
+  ["/home/ann", ""],
+  ["/home/ann, which is there", "install -d -o ann /home/ann; "],
+  ["/nonexistent", ""],
+  [`${J}/home/ann`, ""],
+  ["/./home/ann", ""],
+])("a declared account with the home %s is one finding, and its command mends all", (home, before) => {
+  sh(`${before}usermod -d ${home.split(",")[0]} ann`);
+  expect(found()).toEqual([["no-jail", "ann", `usermod -d ${J}/./home/ann ann`]]);
+  // What is declared stays in the jail.
+  expect(report().findings[0]?.message).not.toContain("--unjail");
+  mend();
+  expect(m.run(["jailkit", "config", "check"]).status).toBe(0);
+});
+
+test("other errors of its section are told beside that", () => {
+  m.write(FILE, JAIL + user("ann", "groups = nobodys\n") + user("bob"));
+  sh("usermod -d /home/ann ann");
+  expect(found()).toEqual([
+    ["config", `${FILE}:6`, "jailkit config check"],
+    ["no-jail", "ann", `usermod -d ${J}/./home/ann ann`],
+  ]);
+});
+
+test("of an account that was never in the jail, the file alone tells", () => {
+  m.write(FILE, JAIL + user("ann") + user("bob") + user("eve"));
+  m.addUser("eve", { home: "/home/eve" });
+  expect(found()).toEqual([["config", `${FILE}:9`, "jailkit config check"]]);
+});
