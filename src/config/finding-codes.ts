@@ -68,6 +68,7 @@ export const FINDING_CODES = {
   taken: "a home, name or uid belongs to another account",
   "too-long": "something is longer than any sensible file needs",
   "too-many": "there are more than any sensible file needs",
+  "two-homes": "the home of an account is another directory in its jail than for the host",
   "unknown-copy": "a copy of a server has an unknown name",
   "unknown-group": "there is no such group",
   "unknown-jail": "there is no such jail",

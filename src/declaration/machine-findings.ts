@@ -36,6 +36,7 @@ export const MACHINE_FINDINGS = {
   "policy-exists": "root",
   "refused-source": "path",
   taken: "root",
+  "two-homes": "home",
   "unknown-group": "root",
   "unknown-jail": "root",
   "unknown-section": "root",

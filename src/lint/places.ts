@@ -3,7 +3,7 @@ import { isMissing } from "../../ffi/files.ts";
 import { normalPath, parentOf } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
-import { keyPlace } from "../config/model.ts";
+import { type Fix, keyPlace } from "../config/model.ts";
 import { InJail } from "../declaration/compare/in-jail.ts";
 import { DECLARED } from "../declaration/compare/intent.ts";
 import { policyState } from "../declaration/compare/look-policy.ts";
@@ -15,14 +15,16 @@ import { homeInside } from "../jail/accounts/home-place.ts";
 import { isLimitedShell } from "../jail/accounts/jailed-users.ts";
 import { lookUp } from "../jail/fs/look.ts";
 import { openJailRoot } from "../jail/fs/walk.ts";
-import { dirsEqual, joinHome, normalHome } from "../system/separator.ts";
+import { dirsEqual, jailOfHome, joinHome, normalHome } from "../system/separator.ts";
 import { sameKeys } from "../transfer/sections.ts";
+import { homeFor } from "../users/jail-side.ts";
+import { requireOneHome, requireOnePlace } from "../users/one-home.ts";
 import { requireReplaceable } from "../users/policy.ts";
 import { requireSafePlace } from "../users/safe-place.ts";
 
 /**
- * Reports users whose home would be created in that of another one, and whose rights would be written beside a section that root
- * has made. What the machine has as declared is left alone.
+ * Reports users whose home would be created in that of another one, or is another directory for the host, and whose rights would be
+ * written beside a section that root has made. What the machine has as declared is left alone.
  */
 export class PlaceLint implements Disposable {
   readonly #machine = new Machine();
@@ -49,6 +51,17 @@ export class PlaceLint implements Disposable {
     const say = (what: string) => `${quoted(user.name)}: ${what}`;
     if (nested !== undefined)
       report(keyPlace(section, "home"), "error", "inside-home", say(nested), { kind: "none" });
+    const two = this.#twoHomes(user);
+    if (two !== undefined) {
+      const fix: Fix = two.remedy === "" ? { kind: "none" } : { kind: "command", text: two.remedy };
+      report(
+        two.ofKeys ? keyPlace(section, "authorized_keys") : section,
+        "error",
+        "two-homes",
+        say(two.message),
+        fix,
+      );
+    }
     const exists = this.#otherSection(user);
     if (exists === undefined) return;
     const at = placeOfFault(user.place, { code: "policy-exists" });
@@ -84,6 +97,24 @@ export class PlaceLint implements Disposable {
     return messageOf("unsafe-parent", () => requireSafePlace(root, own, DECLARED.home));
   }
 
+  /** Why the home of an account that is in the jail, or comes into it, is not that of the host; `ofKeys`: no key is added there. */
+  #twoHomes({ name, jail, directory, keys = [] }: DeclaredUser) {
+    const account = this.#machine.accounts.userByName(name);
+    const there = account && jailOfHome(account.home);
+    if (account === undefined || !(directory || there === undefined || there === jail)) return undefined;
+    const { root } = this.#inside(jail);
+    if (root === undefined) return undefined;
+    const home = homeFor(account, jail);
+    const place = errorOf("two-homes", () => requireOnePlace(root, home));
+    if (place !== undefined) return { message: place.message, remedy: place.remedy, ofKeys: false };
+    // Keys are added where the account is.
+    const own =
+      keys.length > 0 && (directory || there === jail)
+        ? errorOf("two-homes", () => requireOneHome(root, home))
+        : undefined;
+    return own && { message: own.message, remedy: own.remedy, ofKeys: true };
+  }
+
   /** Why the rights of a user are not written, if they differ from those in a section of root's. */
   #otherSection(user: DeclaredUser): string | undefined {
     const { name, shell } = user;
@@ -105,13 +136,15 @@ const placeOf = (jail: ByteString, path: ByteString): string => `${jail}\0${path
 /** Which home an account of a directory has is told elsewhere. */
 const keepsHome = ({ keeps = [] }: DeclaredUser): boolean => keeps.includes("home");
 
-/** The message of an error with a code; undefined if there is none. */
-function messageOf(code: string, require: () => void): string | undefined {
+/** An error with a code; undefined if there is none. */
+function errorOf(code: string, require: () => void): JailkitError | undefined {
   try {
     require();
     return undefined;
   } catch (error) {
-    if (error instanceof JailkitError && error.code === code) return error.message;
+    if (error instanceof JailkitError && error.code === code) return error;
     throw error;
   }
 }
+
+const messageOf = (code: string, require: () => void) => errorOf(code, require)?.message;

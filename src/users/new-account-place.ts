@@ -1,13 +1,15 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { directoryOf, pathComponents } from "../../ffi/paths.ts";
+import { directoryOf, pathsDownTo } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import { type JailAccounts, readJailAccounts } from "../jail/accounts/accounts.ts";
+import { badHome, homeOfOther, neverHome } from "../jail/accounts/home-place.ts";
 import { lookUp } from "../jail/fs/look.ts";
 import { hostPath, isDirectory, isLink, type JailRoot } from "../jail/fs/walk.ts";
 import { requireWritable, requireWritableAccounts } from "../jail/fs/writable.ts";
 import { type Group, groupByGid, groupByName, type PasswdEntry, passwdByUid } from "../system/accounts.ts";
 import { nextId, usualSkeleton } from "../system/login-defs.ts";
+import { insideBoth } from "./one-home.ts";
 import { requireMountedPlace, requireSafePlace } from "./safe-place.ts";
 
 /** What the plan of a new account looks up on the host, each once: as NewAccountPlace. */
@@ -68,9 +70,9 @@ export class NewAccountPlace extends NewAccountHost {
     return [...(this.#byHome.get(home) ?? []), ...(this.#byHome.get(`${home}/`) ?? [])];
   }
 
-  /** As requireSafePlace. Throws also if the way has a symbolic link. */
+  /** As requireSafePlace. Throws also if the way has a symbolic link that useradd(8) must not follow. */
   requireSafe(home: ByteString, elsewhere: string): void {
-    requirePlainPlace(this.root, home, elsewhere);
+    requirePlainPlace(this, home, elsewhere);
     requireMountedPlace(this.root, home);
     this.once(`safe ${directoryOf(home)}`, () => requireSafePlace(this.root, home, elsewhere));
   }
@@ -82,18 +84,31 @@ export class NewAccountPlace extends NewAccountHost {
   }
 }
 
-/** Throws if the way to a new home has a symbolic link, which useradd(8) would follow on the host. */
-function requirePlainPlace(root: JailRoot, home: ByteString, advice: string): void {
-  const parts = pathComponents(home);
-  for (let count = 1; count <= parts.length; count++) {
-    const path = `/${parts.slice(0, count).join("/")}`;
+/**
+ * Throws if the way to a new home has a symbolic link, which useradd(8) would follow on the host, unless that leads both to one
+ * directory inside of the jail, where the home could be by its own path.
+ */
+function requirePlainPlace(place: NewAccountPlace, home: ByteString, advice: string): void {
+  const { root } = place;
+  for (const path of pathsDownTo(home)) {
     const stat = lookUp(root, path)?.stat;
     if (stat === undefined) return;
     const shown = quoted(hostPath(root, path));
-    if (isLink(stat))
+    const inside = isLink(stat) && path !== home ? insideBoth(root, path) : undefined;
+    if (isLink(stat) && inside === undefined)
       throw badPlace(`${shown} is a symbolic link, which useradd(8) would follow outside: ${advice}`);
-    if (!isDirectory(stat) && count < parts.length) throw badPlace(`${shown} is not a directory: ${advice}`);
+    if (inside !== undefined) requireFreeAt(place, `${inside}${home.slice(path.length)}`, advice);
+    else if (!isDirectory(stat) && path !== home) throw badPlace(`${shown} is not a directory: ${advice}`);
   }
+}
+
+/** Throws for a home behind a link that nobody can have by its path without links, or that another account has. */
+function requireFreeAt(place: NewAccountPlace, real: ByteString, advice: string): void {
+  const { root } = place;
+  const why = neverHome(real, true);
+  if (why !== undefined) throw badHome(root, real, why, advice);
+  const [other] = place.usersOfHome(real);
+  if (other !== undefined) throw homeOfOther(root, real, other, advice);
 }
 
 const badPlace = (message: ByteString) => new JailkitError("bad-home", 1, message);

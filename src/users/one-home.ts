@@ -178,6 +178,32 @@ export function linksOnWays(root: JailRoot, homes: Iterable<ByteString>): Readon
   return links;
 }
 
+/**
+ * What a symbolic link leads to, as the jail sees it without links, if it leads the host and the jail to one directory, and no link on
+ * the way is absolute or leaves the jail, also none that comes back, or could be a user's. Undefined for any other one.
+ */
+export function insideBoth(root: JailRoot, link: ByteString): ByteString | undefined {
+  if (!root.isJail) return undefined;
+  const found = answered(() => {
+    const there = lookUp(root, link, { follow: true });
+    if (there === undefined || !isDirectory(there.stat) || twoWays(root, link) !== undefined)
+      return undefined;
+    return [...linksOnWays(root, [link])].every((one) => staysInside(root, one)) ? there : undefined;
+  });
+  return found?.canonicalPath;
+}
+
+/** True for a link that is relative, and climbs no further than to the root of its jail. `link`: without links above it. */
+function staysInside(root: JailRoot, link: ByteString): boolean {
+  const target = readJailLink(root, link) ?? "/";
+  const parts = pathComponents(target);
+  const names = parts.findIndex((name) => name !== "..");
+  const [ups, rest] = names < 0 ? [parts.length, []] : [names, parts.slice(names)];
+  // After a name, which may be a link, it may lead anywhere.
+  if (target.startsWith("/") || rest.includes("..")) return false;
+  return ups < pathComponents(link).length;
+}
+
 /** What lets a link of a jail lead the host and the jail to one directory; undefined if it does, or is none. */
 export function oneHomeAdvice(root: JailRoot, link: ByteString): Advice | undefined {
   const ways = answered(() => twoWays(root, link));

@@ -43,7 +43,7 @@ const CASES: readonly Case[] = [
   {
     what: "a home behind a symbolic link",
     declared: JAIL + user("x", "home = /link/x\n"),
-    before: `ln -s home ${J}/link`,
+    before: `ln -s /home ${J}/link`,
     advice:
       "is a symbolic link, which useradd(8) would follow outside: name another home with the key 'home'\n",
     after: JAIL + user("x", "home = /home/x\n"),

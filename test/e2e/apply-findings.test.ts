@@ -75,6 +75,16 @@ const MISTAKES: readonly Mistake[] = [
     `printf '[jail /srv/y]\\nsections = basicshell\\n[user a1]\\njail = /srv/y\\nshell = /bin/bash\\n' >${FILE}; ${MADE}`,
   ],
   ["contradiction", named("a1", "directory = yes"), "useradd -m a1"],
+  [
+    "two-homes",
+    named("a1"),
+    `printf '${shell("/bin/bash")}' >${FILE}; ${MADE}; mv /srv/x/home /srv/x/big; ln -s /big /srv/x/home`,
+  ],
+  [
+    "two-homes",
+    named("a1"),
+    "jk_init -j /srv/x basicshell; useradd -m a1; mv /srv/x/home /srv/x/big; ln -s /srv/x/big /srv/x/home",
+  ],
   ["no-such-path", shell("/bin/nosuch")],
   ["no-such-path", shell("/bin/nosuch"), "jk_init -j /srv/x basicshell"],
   ["no-such-path", user("shell = /bin/nosuch"), "jk_init -j /srv/x basicshell"],

@@ -616,7 +616,7 @@ const CASES: readonly Case[] = [
     what: "a home behind a symbolic link",
     fails: ["user x"],
     declared: user("x", "home = /link/x\n"),
-    before: (m) => all(m, `ln -s home ${J}/link`),
+    before: (m) => all(m, `ln -s /home ${J}/link`),
     after: (m) => m.remove(`${J}/link`),
   },
   {

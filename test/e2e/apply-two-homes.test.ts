@@ -1,6 +1,17 @@
 /** `jailkit apply` where /home of a jail is a symbolic link: one directory for the host, where sshd looks for keys, another one in the jail. */
-import { afterAll, afterEach, beforeAll, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
+import {
+  afterAll,
+  afterEach,
+  beforeAll,
+  beforeEach,
+  describe,
+  expect,
+  setDefaultTimeout,
+  test,
+} from "bun:test";
+import { configReportSchema } from "../../src/lint/report-schema.ts";
 import { type Machine, openMachine, type Sshd } from "../machine/machine.ts";
+import { reportOf } from "../report.ts";
 import { linesOf } from "./apply-scene.ts";
 
 setDefaultTimeout(180_000);
@@ -28,10 +39,22 @@ const ssh = (one: string, command: string, user = "ann") =>
   ]);
 const problems = (...options: string[]) => linesOf(m, ...options).summary.problems;
 
+const findings = () =>
+  reportOf(configReportSchema, m.run(["jailkit", "config", "check", "--json"]).stdout).findings.filter(
+    ({ severity }) => severity === "error",
+  );
+
 /** What `apply` says, after --check said the same; nothing was made or taken. */
 function refused(host: string, jail: string, ...options: string[]) {
   const seen = problems("--check", ...options);
+  const mistakes = findings();
   const ran = linesOf(m, ...options);
+  // The file is the same, and config check has the words of apply, and the command.
+  const told = seen.find(({ code }) => code === "two-homes");
+  expect(mistakes).toMatchObject([
+    { code: "two-homes", message: told?.message.replace(/^user (\w+): /, "'$1': "), remedy: told?.remedy },
+  ]);
+  expect([told?.finding, told?.line]).toEqual(["two-homes", mistakes[0]?.line]);
   for (const some of [seen, ran.summary.problems]) {
     const found = some.find(({ code }) => code === "two-homes");
     expect(found?.message).toContain(`'${host}'`);
@@ -51,7 +74,7 @@ function heal(...options: string[]) {
     expect(first.remedy ?? first.message).toBe(first.remedy ?? "");
     sh(first.remedy ?? "");
   }
-  expect(problems("--check", ...options)).toEqual([]);
+  expect([problems("--check", ...options), findings()]).toEqual([[], []]);
 }
 
 beforeAll(async () => {
@@ -73,7 +96,7 @@ beforeEach(() => {
 afterEach(() => {
   m.run(["umount", `${J}/home`]);
   m.write(FSTAB, fstab);
-  for (const name of ["ann", "bob"]) m.run(["userdel", "-f", name]);
+  for (const name of ["ann", "bob", "carl", "dan", "eve"]) m.run(["userdel", "-f", name]);
   for (const path of ["/srv", "/data", "/var/lib/jailkit"]) m.remove(path);
 });
 afterAll(() => m?.close());
@@ -170,6 +193,97 @@ test.each([
   m.must(["jailkit", "apply", "--prune"]);
   expect([ssh("oldk", "pwd").status, ssh("newk", "cat letter").stdout]).toEqual([255, "precious\n"]);
   m.run(["umount", `${J}/data`]);
+});
+
+const RELATIVE = [
+  ["beside it", "mv home big; ln -s big home"],
+  ["by two links", "mkdir disk; mv home disk/big; ln -s disk/big far; ln -s ./far home"],
+  ["from a directory below", "mkdir -p var/a; mv home var/b; ln -s ../b var/a/up; ln -s var/a/up home"],
+] as const;
+
+describe.each(RELATIVE)("a relative link of root's that stays inside, %s", (_, move) => {
+  beforeEach(() => sh(`cd ${J}; ${move}`));
+
+  test("is no reason to refuse a new account, which goes with its home", () => {
+    declare(section("ann", "oldk"), section("bob", "newk"));
+    expect(problems("--check")).toEqual([]);
+    expect(linesOf(m).summary.problems).toEqual([]);
+    expect(ssh("newk", "cd /; cd; pwd; echo hello > letter", "bob").stdout).toBe("/home/bob\n");
+    expect(ssh("oldk", "cat letter").stdout).toBe("precious\n");
+    expect(linesOf(m).changes).toEqual([]);
+    expect(m.run(["jailkit", "status"]).stdout).toContain("Nothing needs attention.");
+    declare(section("ann", "oldk"), section("bob", "oldk"));
+    m.must(["jailkit", "apply", "--prune"]);
+    expect([ssh("newk", "pwd", "bob").status, ssh("oldk", "cat letter", "bob").stdout]).toEqual([
+      255,
+      "hello\n",
+    ]);
+    declare(section("ann", "oldk"));
+    m.must(["jailkit", "apply", "--prune", "--delete-homes"]);
+    expect([m.exists(`${J}/home/bob`), m.exists(`${J}/home/ann/letter`)]).toEqual([false, true]);
+    expect(linesOf(m, "--prune").changes).toEqual([]);
+  });
+
+  test("nor one of jk_addjailuser", () => {
+    m.must(["jk_addjailuser", "-j", J, "-s", "/bin/bash", "--authorized-key", "/root/newk.pub", "bob"]);
+    expect(ssh("newk", "cd /; cd; pwd", "bob").stdout).toBe("/home/bob\n");
+  });
+});
+
+test("behind such a link nobody gets the home of another account, nor the uid of one that stays", () => {
+  sh(`cd ${J}; mv home big; ln -s big home`);
+  declare(section("ann", "oldk"), section("bob", "newk"), `${section("eve", "newk")}home = /big/eve\n`);
+  m.must(["jailkit", "apply"]);
+  const before = m.ids("bob").uid;
+  declare(section("ann", "oldk"), `${section("eve", "newk")}home = /big/eve\n`);
+  m.must(["jailkit", "apply", "--prune"]);
+  expect(m.stat(`${J}/big/bob`)?.uid).toBe(before);
+  declare(
+    ...[section("ann", "oldk"), `${section("eve", "newk")}home = /big/eve\n`, section("carl", "newk")],
+    `${section("dan", "newk")}home = /home/eve\n`,
+  );
+  const found = problems();
+  expect(found.map(({ code, path }) => [code, path])).toEqual([["bad-home", "dan"]]);
+  expect(found[0]?.message).toContain(`'${J}/big/eve' is the home of 'eve'`);
+  expect(m.ids("carl").uid).not.toBe(before);
+});
+
+test.each([
+  ["is absolute", `mv home big; ln -s ${J}/big home`],
+  [
+    "is absolute, and a mount makes both the same",
+    "mv home /data/home; mkdir data; mount --bind /data data; ln -s /data/home home",
+  ],
+  ["leads to an absolute one", `mv home big; ln -s ${J}/big far; ln -s far home`],
+  ["leaves the jail and comes back", "mv home big; mkdir j2; mount --bind . j2; ln -s ../j2/big home"],
+  ["goes up after a name", "mkdir a; mv home big; ln -s a/../big home"],
+  ["leads to nothing", "mv home big; ln -s none home"],
+  ["leads to a file", "mv home big; touch file; ln -s file home"],
+  [
+    "leads to a directory that a user can write",
+    "mv home big; chgrp users big; chmod g+w big; ln -s big home",
+  ],
+  [
+    "is in a directory that a user can write",
+    "mv home big; mkdir -m 0777 open; ln -s ../big open/to; ln -s open/to home",
+  ],
+  [
+    "leads to a directory that a user can exchange",
+    "mkdir -m 0777 open; mv home open/big; ln -s open/big home",
+  ],
+  ["leads to a directory of the jail's own", "mv home big; ln -s usr/bin home"],
+  ["leads to the home of another account", "mv home big; ln -s big/ann home"],
+])("a new account is refused behind a link that %s", (_, move) => {
+  sh(`cd ${J}; ${move}`);
+  declare(section("bob", "newk"));
+  const [first, ...others] = problems("--check").filter(({ path }) => path === "bob");
+  expect([others, linesOf(m).status]).toEqual([[], 1]);
+  expect(["bad-home", "unsafe-parent"]).toContain(first?.code ?? "");
+  expect(m.run(["id", "bob"]).status).toBe(1);
+  const byHand = m.run(["jk_addjailuser", "-j", J, "-s", "/bin/bash", "bob"]);
+  expect([byHand.status, m.run(["id", "bob"]).status]).toEqual([1, 1]);
+  m.run(["umount", `${J}/data`]);
+  m.run(["umount", `${J}/j2`]);
 });
 
 test("what stays on the side of the host is told when the account goes with its home", () => {

@@ -380,10 +380,31 @@ export const APPLY: readonly Mutant[] = [
     ["user.jail === jail && user.directory ?", "false ?"],
     ["one.jail === jail && one.directory && !one.out", "false"],
   ]),
-  ...within("src/check/other-home.ts", WAITS, [
-    ["inside ? undefined : facts.declaredHere(real)", "undefined"],
+  ...within("src/check/other-home.ts", WAITS, [[" ?? facts.declaredHere(real)", ""]]),
+  ...within("src/status/accounts.ts", WAITS, [["meant === undefined ? fault", "true ? fault"]]),
+  ...within("src/status/accounts.ts", "e2e/status-declared.test.ts", [
+    ["isClosed(shell) && !fromService", "false"],
+    ["one.closed.filter(({ name }) => isDeclared(name))", "one.closed"],
+    ['fault.kind === "changed" && isDeclared(fault.subject)', "false"],
+    ["declared === undefined ? fault", "true ? fault"],
   ]),
-  ...within("src/status/accounts.ts", WAITS, [["meant === undefined || isLocalUser(fault.subject)", "true"]]),
+  ...within("src/status/findings.ts", "e2e/status-declared.test.ts", [
+    ["!(OUTSIDE.has(one.code) && told.has(placeOf(one)))", "true"],
+    [" || told.has(name)", ""],
+  ]),
+  ...within("src/users/one-home.ts", "e2e/apply-two-homes.test.ts", [
+    ['target.startsWith("/") || rest.includes("..")', 'rest.includes("..")'],
+    ['target.startsWith("/") || rest.includes("..")', 'target.startsWith("/")'],
+    ["return ups < pathComponents(link).length;", "return true;"],
+  ]),
+  ...within("src/users/new-account-place.ts", "e2e/apply-two-homes.test.ts", [
+    ["const why = neverHome(real, true);", "const why = neverHome(real);"],
+    ["if (other !== undefined) throw homeOfOther(root, real,", "if (false) throw homeOfOther(root, real,"],
+  ]),
+  ...within("src/lint/places.ts", "e2e/apply-two-homes.test.ts", [
+    ['errorOf("two-homes", () => requireOnePlace(root, home))', "undefined"],
+    ['? errorOf("two-homes", () => requireOneHome(root, home))', "? undefined"],
+  ]),
   ...within("src/tools/jailkit-explain.ts", WAITS, [["isElsewhere && isSide(step) ?", "false ?"]]),
   ...within("src/declaration/gather.ts", WAITS, [["waitsElsewhere(resident, root, shared) ??", ""]]),
   ...within("src/declaration/compare/intent.ts", LEAVES_THERE, [["isKept = directory || ", "isKept = "]]),

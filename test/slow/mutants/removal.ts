@@ -537,9 +537,9 @@ export const REMOVAL: readonly Mutant[] = [
     "else if (there !== undefined) renameAt",
     "with a copy that gets no place",
   ),
-  inFile("src/status/accounts.ts", "e2e/status.test.ts")(
-    "gids.has(gid) ||",
-    "true ||",
+  inFile("src/status/lines.ts", "e2e/status.test.ts")(
+    "if (gids.has(gid)) return",
+    "return",
     "a jail whose etc/group is none",
   ),
   inFile("src/jail/accounts/accounts.ts", "e2e/status.test.ts")(
