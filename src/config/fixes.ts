@@ -6,7 +6,7 @@ import { asideCommand, freeName } from "../system/free-name.ts";
 import type { FindingCode } from "./finding-codes.ts";
 import type { Dialect, Fix, IniFile, Place, Problem } from "./model.ts";
 import { isUtf16 } from "./scan.ts";
-import { meantHeader } from "./schemas/jails.ts";
+import { type MeantHeader, meantHeader } from "./schemas/jails.ts";
 import { COMMENT_BEHIND, COMMENT_IN_LINE, firstNonBlank, splitLines } from "./text.ts";
 import { insteadOfCommand } from "./trusted.ts";
 import { ADDS, IN_SECTION, turnOfRemedy } from "./turns.ts";
@@ -99,7 +99,8 @@ export function switchedOff(problems: Iterable<readonly [Problem, Sources]>): Of
   for (const [problem, sources] of problems) {
     const { kind } = fixOf(problem, sources) ?? {};
     const lines = linesOf(sources, problem.file);
-    if (kind === "disable-section") found.push({ problem, last: lastOfSection(lines, problem.line) });
+    if (kind === "disable-section")
+      found.push({ problem, last: lastOfSection(lines, problem.line, sources.dialect) });
     if (kind === "disable") found.push({ problem, last: lastLineOf(lines, problem.line, sources.dialect) });
   }
   return found.sort((a, b) => b.last - b.problem.line - (a.last - a.problem.line));
@@ -220,11 +221,18 @@ const commentOut = (file: ByteString, first: number, last: number): Remedy =>
 
 /** The command that makes a section a comment. `place`: of its header. */
 export function disableSection({ file, line }: Place, sources: Sources): Remedy {
-  return commentOut(file, line, lastOfSection(linesOf(sources, file), line));
+  return commentOut(file, line, lastOfSection(linesOf(sources, file), line, sources.dialect));
 }
 
-const lastOfSection = (lines: readonly ByteString[], header: number) =>
-  lastLine(lines, header, /^[\t-\r ]*\[/, /^[\t-\r ]*[^\t-\r #]/);
+/** The last line of a section. The next one may have a header with a mistake, as the scanner knows it. */
+function lastOfSection(lines: readonly ByteString[], header: number, dialect: Dialect): number {
+  const isMeant = ({ kind, marked }: MeantHeader) => marked || kind === "user";
+  const test = (line: ByteString) => {
+    const meant = unbracketed(line, dialect);
+    return /^[\t-\r ]*\[/.test(line) || (meant !== undefined && isMeant(meant));
+  };
+  return lastLine(lines, header, { test }, /^[\t-\r ]*[^\t-\r #]/);
+}
 
 /** The name of the section that a line begins, as far as it can be read, with a mistake in it too; undefined if there is none. */
 const headerName = (line: ByteString, dialect: Dialect): ByteString | undefined =>
@@ -269,7 +277,12 @@ function lastLineOf(lines: readonly ByteString[], first: number, dialect: Dialec
 }
 
 /** The last line that belongs to the one at `first`, before one that `ends` them. */
-function lastLine(lines: readonly ByteString[], first: number, ends: RegExp, belongs: RegExp): number {
+function lastLine(
+  lines: readonly ByteString[],
+  first: number,
+  ends: Pick<RegExp, "test">,
+  belongs: RegExp,
+): number {
   let last = first;
   // Not from the first line on: a file may have thousands of problems.
   for (let index = first; index < lines.length; index++) {

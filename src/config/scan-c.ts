@@ -74,7 +74,10 @@ function scanHeader(scan: Scan, line: ByteString, at: number) {
   const name = line.slice(at + 1, end);
   if (name === "") return problems.error(number, column, "bad-header", "a section header without a name");
   if (name.length > LIMITS.nameBytes) {
-    return problems.error(number, column, "too-long", `a section name over ${LIMITS.nameBytes} bytes`);
+    const message = `a section name over ${LIMITS.nameBytes} bytes`;
+    // The keys that follow are no other section's.
+    enterSection(scan, name, column);
+    return problems.error(number, column, "too-long", message, { kind: "disable-section" });
   }
   const rest = trim(line.slice(end + 1));
   if (rest.includes("[")) {
@@ -91,10 +94,15 @@ function scanHeader(scan: Scan, line: ByteString, at: number) {
   if (sections.length >= LIMITS.sections) {
     return problems.error(number, column, "too-many", `more than ${LIMITS.sections} sections`);
   }
-  scan.section = { name, file: scan.file, line: number, column, entries: [] };
-  sections.push(scan.section);
+  sections.push(enterSection(scan, name, column));
+}
+
+function enterSection(scan: Scan, name: ByteString, column: number): IniSection {
+  const section = { name, file: scan.file, line: scan.number, column, entries: [] };
+  scan.section = section;
   scan.keys = new Set();
   scan.doubtful = undefined;
+  return section;
 }
 
 function scanAssignment(scan: Scan, line: ByteString, at: number, equals: number) {

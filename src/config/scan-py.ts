@@ -1,5 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { quoted } from "../cli/display.ts";
+import { substitute } from "./interpolation.ts";
 import {
   type Fix,
   type IniEntry,
@@ -15,10 +16,6 @@ import { lowerCase, splitLines, strip, withoutControl } from "./text.ts";
 const FIRST_NON_BLANK = /[^ \t\v\f\x1c-\x1f]/;
 // All but the tab.
 const CONTROL = /[\x00-\x08\x0a-\x1f\x7f]/;
-// configparser.MAX_INTERPOLATION_DEPTH
-const DEEPEST = 10;
-// A name may have LIMITS.nameBytes.
-const LONGEST_REFERENCE = 1100;
 
 /** A key whose value may go on in the next line. */
 interface Draft {
@@ -134,6 +131,11 @@ class Scanner {
     else this.#option(line, at);
   }
 
+  /** The fix of what declares something that nobody but the administrator knows: as a comment, it would be declared no more. */
+  #onlyMeant(isDoubtful = true): Fix | undefined {
+    return this.dialect === "plain" && isDoubtful ? { kind: "none" } : undefined;
+  }
+
   #continue(content: ByteString, at: number) {
     this.#draft?.lines.push(content);
     this.#draft?.places.push({ line: this.#number, column: at + 1 });
@@ -172,7 +174,10 @@ class Scanner {
     const { file, problems } = this;
     const line = this.#number;
     if (name.length > LIMITS.nameBytes) {
-      problems.error(line, column, "too-long", `a section name over ${LIMITS.nameBytes} bytes`);
+      const advice = this.dialect === "plain" ? ": write [jail PATH] or [user NAME] with a shorter one" : "";
+      const message = `a section name over ${LIMITS.nameBytes} bytes${advice}`;
+      problems.error(line, column, "too-long", message, this.#onlyMeant() ?? { kind: "disable-section" });
+      return this.#leaveSection(column, name);
     }
     if (name === "DEFAULT" && this.dialect === "py") {
       this.defaults ??= { name, file, line, column, entries: [] };
@@ -213,8 +218,7 @@ class Scanner {
     const written = strip(text.slice(at, at + delimiter));
     const key = isPlain ? written : lowerCase(written);
     if (key === "") {
-      const fix: Fix | undefined = isPlain ? { kind: "none" } : undefined;
-      return problems.error(line, column, "stray-text", "a value without a key", fix);
+      return problems.error(line, column, "stray-text", "a value without a key", this.#onlyMeant());
     }
     if (key.length > LIMITS.nameBytes) {
       return problems.error(line, column, "too-long", `a key over ${LIMITS.nameBytes} bytes`);
@@ -243,14 +247,15 @@ class Scanner {
       entry.pieces = places.slice(0, lines.length);
       if (entry.value.length > LIMITS.valueBytes) {
         const message = `the value of ${quoted(entry.key)} is over ${LIMITS.valueBytes} bytes`;
-        this.problems.error(entry.line, entry.column, "too-long", message);
+        const fix = this.#onlyMeant(isDeclaredKey(entry.key));
+        this.problems.error(entry.line, entry.column, "too-long", message, fix);
       }
     }
     for (const { entry, first } of this.#repeated) {
       const message = `${quoted(entry.key)} is in line ${first.line} already`;
       // Of two values nobody else knows which one is meant, or whether both are. A user has one jail: a header is missing.
       const isDoubtful = entry.value !== first.value || entry.key === "jail";
-      const fix: Fix | undefined = this.dialect === "plain" && isDoubtful ? { kind: "none" } : undefined;
+      const fix = this.#onlyMeant(isDoubtful);
       this.problems.error(entry.line, entry.column, "duplicate-key", message, fix);
     }
   }
@@ -261,48 +266,4 @@ function inherit(section: IniSection, defaults: IniSection | undefined): void {
   for (const entry of defaults?.entries ?? []) {
     if (!own.has(entry.key)) section.entries.push({ ...entry, inherited: true });
   }
-}
-
-/** Values with a valid interpolation get it, as in Python; all of them are looked up as they were written. */
-function substitute(section: IniSection, budget: { bytes: number }): void {
-  if (!section.entries.some((entry) => entry.value.includes("%"))) return;
-  const written = new Map(section.entries.map((entry) => [entry.key, entry.value]));
-  for (const entry of section.entries) {
-    if (!entry.value.includes("%")) continue;
-    const value = interpolate(entry.value, written, budget);
-    if (value === undefined || value === entry.value) continue;
-    entry.value = value;
-    entry.pieces = undefined;
-  }
-}
-
-/**
- * Replaces `%%` and `%(name)s` as Python's configparser.BasicInterpolation: names are keys of the same section (in
- * lower case), and their values are replaced in turn. Undefined if Python raises an exception (a lone `%`, an unknown
- * name, too deep): such a text means itself. Also undefined when `budget`, which all texts of a file share, is negative:
- * ten levels of ten references each would be 10^10 steps.
- */
-function interpolate(
-  text: ByteString,
-  values: ReadonlyMap<ByteString, ByteString>,
-  budget: { bytes: number },
-  depth = 1,
-): ByteString | undefined {
-  if (depth > DEEPEST && text.includes("%")) return undefined;
-  let out = "";
-  for (let at = 0; at < text.length; ) {
-    const percent = text.indexOf("%", at);
-    const plain = percent < 0 ? text.slice(at) : text.slice(at, percent);
-    budget.bytes -= plain.length + 1;
-    if (budget.bytes < 0) return undefined;
-    out += plain;
-    if (percent < 0) break;
-    const [found, name] = /^%(?:%|\(([^)]+)\)s)/.exec(text.slice(percent, percent + LONGEST_REFERENCE)) ?? [];
-    const value = values.get(lowerCase(name ?? ""));
-    const inner = found === "%%" ? "%" : value && interpolate(value, values, budget, depth + 1);
-    if (found === undefined || inner === undefined) return undefined;
-    out += inner;
-    at = percent + found.length;
-  }
-  return out;
 }

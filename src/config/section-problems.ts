@@ -119,6 +119,22 @@ function isInLostSection({ file, line }: Problem, problems: readonly Problem[], 
   return lost.some((one) => /^[\t-\r ]*\[/.test(linesOf(ini, file)[one.line - 1] ?? ""));
 }
 
+/** Which problems are those of values that are too long, besides that. Of a key that there is not, no value counts. */
+function ofLongValues(
+  problems: readonly Problem[],
+  sections: readonly IniSection[],
+): (problem: Problem) => boolean {
+  const [long = [], unknown = []] = (["too-long", "unknown-key"] as const).map((code) =>
+    problems.filter((one) => one.code === code),
+  );
+  const entries = sections.flatMap((section) =>
+    section.entries.filter((entry) => long.some((one) => isAt(one, entry))),
+  );
+  return (problem) =>
+    entries.some((entry) => isIn(entry, problem)) ||
+    (problem.code === "too-long" && unknown.some((one) => isAt(one, problem)));
+}
+
 /**
  * Removes the problems that only follow from another problem: their fix would not help, and could remove what is right.
  */
@@ -126,6 +142,7 @@ export function withoutConsequences(problems: readonly Problem[], ini: IniFile):
   const sections = [...ini.defaults, ...ini.sections];
   const has = (code: Problem["code"]) => problems.filter((one) => one.code === code);
   const [headers, doubtful] = [has("bad-header"), has("doubtful-header")];
+  const isOfLong = ofLongValues(problems, sections);
   // A comment after a value is part of the value, and of its items; so is an indented line.
   const inValue: readonly Problem["code"][] = ["comment-in-value", "indented-line"];
   const strange = inValue.flatMap(has);
@@ -173,6 +190,7 @@ export function withoutConsequences(problems: readonly Problem[], ini: IniFile):
     if ((code === "duplicate-key" || code === "unknown-key") && isInLostSection(problem, problems, ini))
       return true;
     if (code === "stray-text") return doubtful.some((one) => isAt(problem, one));
+    if (isOfLong(problem)) return true;
     if (!inValue.includes(code) && spoilt.some((entry) => isIn(entry, problem))) return true;
     if (replacedBy(problem, ini).some((entry) => spoilt.includes(entry))) return true;
     const keys = LACKS[code];

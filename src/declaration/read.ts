@@ -209,7 +209,7 @@ export function readDeclaration(
   const isSaid = ({ file, line, column }: Problem) =>
     ofTexts.some((one) => one.file === file && one.line === line && one.column === column);
   const more = unseparated(declaration).filter((one) => !isSaid(one));
-  const problems = inOrder([...ofTexts, ...more], ini);
+  const problems = inOrder(withoutConsequences([...ofTexts, ...more], ini), ini);
   const whole = {
     ...ini,
     items: itemChanges(problems),

@@ -129,8 +129,11 @@ function accountProblems(section: IniSection, subject: Subject): Problem[] {
   const quotesFault = (text: ByteString) =>
     withoutQuotes(text) === undefined ? undefined : "there is no quoting: write it without quotes";
   const whole = wholeHome(section, name);
+  // One of a home that no file can have is an error of its own.
   const longFault = (gecos: ByteString) =>
-    commentFault({ name, password: "x", gecos, home: whole, shell: CHROOT_SHELL });
+    lengthFault(whole) === undefined
+      ? commentFault({ name, password: "x", gecos, home: whole, shell: CHROOT_SHELL })
+      : undefined;
   check("comment", (text) => fieldFault("comment", text) ?? quotesFault(text) ?? longFault(text));
   const uidEntry = findEntry(section, "uid");
   if (uidEntry !== undefined && COMMENT_BEHIND.test(uidEntry.value)) problems.push(commentInValue(uidEntry));

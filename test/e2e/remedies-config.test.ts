@@ -177,6 +177,8 @@ const FAULTS: readonly Fault[] = [
   fault("stray-text", "jk_chrootsh", "; no comment\n[u] of all\nenv = A\n= B\nno sense\n"),
   fault("stray-text", "jk_init", "[a]\npaths = /bin/ls\nnonsense\n= x\n"),
   fault("too-long", "jk_chrootsh", `[u]\nenv = A\n${"k".repeat(2000)} = x\n`),
+  fault("too-long", "jk_chrootsh", `[u]\nenv = A\n[${"n".repeat(1025)}]\nenv = B\nread = /usr\n`),
+  fault("too-long", "jk_init", `[a]\npaths = /bin/ls\n[${"n".repeat(1025)}]\npaths = /bin/cp,\n  /bin/mv\n`),
   lsh("unknown-copy", `${ls}, /usr/bin/copy`, `cp ${JAIL}/usr/bin/rsync ${JAIL}/usr/bin/copy`),
   fault("unknown-group", "jk_chrootsh", "[group gaems]\nenv = A\n[group nosuchgroup]\nenv = B\n"),
   fault("unknown-group", "jk_chrootsh", "[member gaems]\nenv = A\n[member nosuchgroup]\nenv = B\n"),

@@ -4,7 +4,9 @@ import fc from "fast-check";
 import { toBytes, utf8 } from "../../ffi/bytes.ts";
 import { adviceText } from "../../src/cli/remedy.ts";
 import { fixText, itemChanges } from "../../src/config/fixes.ts";
+import { LIMITS } from "../../src/config/model.ts";
 import { scanIni } from "../../src/config/scan.ts";
+import { declaredUserKeys, jailKeys } from "../../src/config/schemas/jails.ts";
 import { declarationIn } from "../../src/declaration/read.ts";
 
 const FILE = "/etc/jailkit/jails.d/own.ini";
@@ -170,6 +172,80 @@ describe("a header without its brackets", () => {
       left: [],
     });
     expect(healed(`${line}\n${after}${before}`).text).toBe(`[jail /srv/u]\n${after}${before}`);
+  });
+});
+
+describe("a name of a section that is too long is told once, and no line becomes one of another section", () => {
+  const before = `${JAIL}${user("ta")}`;
+  const long = "n".repeat(LIMITS.nameBytes);
+  test.each([
+    ["user", `[user ${long}]\njail = /srv/u\nallow = sftp\ngroups = users,\n  jailed\n`],
+    ["jail", `[jail /srv/${"directory/".repeat(110)}u]\nsections = sftp\nproc = 1\n`],
+    ["jail that no file has", `[jail ${"/directory".repeat(410)}]\nsections = sftp\nproc = 1\n`],
+    ["thing", `[${long}n]\nuid = 2001\n`],
+    ["user with a comment", `[user tb # ${long}]\nuid = 2001\n`],
+  ])("of a %s", (_, text) => {
+    for (const after of ["", JAIL.replace("/t", "/u"), user("tb")]) {
+      const whole = before + text + after;
+      expect(healed(whole)).toEqual({ text: whole, left: ["6 too-long"] });
+      expect(problemsIn(whole)[0]?.message).toBe(
+        "a section name over 1024 bytes: write [jail PATH] or [user NAME] with a shorter one",
+      );
+    }
+  });
+});
+
+test("a section that becomes a comment ends before a header with a mistake", () => {
+  for (const header of ["user ta]", "user ta", "usr ta]", "(user ta)", "[user ta"])
+    expect(healed(`${JAIL}${JAIL}${user("ta").replace("[user ta]", header)}`)).toEqual({
+      text: `${JAIL}${JAIL.replace(/^(?=.)/gm, "#")}${user("ta")}`,
+      left: [],
+    });
+});
+
+describe("a value that is too long is told once, and stays", () => {
+  const long = "v".repeat(LIMITS.valueBytes + 1);
+  const keys = [
+    ...Object.keys(jailKeys).map((key) => ["jail", key] as const),
+    ...Object.keys(declaredUserKeys).map((key) => ["user", key] as const),
+  ];
+  test.each(keys)("of a section of a %s: %s", (kind, key) => {
+    const own = ["jail = /srv/t", key === "shell" ? "" : "allow = sftp"];
+    const rest = kind === "jail" ? [] : own.filter((line) => !line.startsWith(`${key} `));
+    const name = key === "command" ? "command x" : key;
+    const text = `${JAIL}[${kind} ${kind === "jail" ? "/srv/u" : "ta"}]\n${name} = ${long}\n${rest.join("\n")}\n`;
+    const found = problemsIn(text).map(({ line, code, remedy }) => [line, code, remedy]);
+    expect(found).toEqual([[4, "too-long", undefined]]);
+  });
+
+  test("whatever is in it", () => {
+    const item = "a".repeat(300);
+    const many = (between: string) => `b${`${item}${between}`.repeat(LIMITS.valueBytes / 300)}b`;
+    for (const value of [many(", "), many(" b,"), many("\n  "), many(" # "), `${KEY}\n  ${many(" ")}`])
+      for (const text of [
+        `[jail /srv/t]\nsections = ${value}\n`,
+        `[jail /srv/t]\nfiles = ${value}\n`,
+        user("ta", `groups = ${value}\n`),
+        user("ta", `authorized_keys = ${value}\n`),
+      ]) {
+        const found = problemsIn(text).map(({ code }) => code);
+        expect(found).toEqual(["too-long"]);
+      }
+  });
+
+  test("with a comment, whose line of passwd(5) it makes too long", () => {
+    const text = `${JAIL}[user ta]\njail = /${long}\nshell = /bin/bash\ncomment = A\n`;
+    expect(problemsIn(text).map(({ line, code }) => `${line} ${code}`)).toEqual(["4 too-long"]);
+  });
+
+  test("that of a key which there is not has the key's remedy", () => {
+    const [near, other] = ["tcp_conect", "colour"].map((key) =>
+      problemsIn(user("ta", `${key} = ${long}\n`)).map(({ code, remedy }) => [code, remedy]),
+    );
+    expect([near, other]).toEqual([
+      [["unknown-key", undefined]],
+      [["unknown-key", `sed -i '4s/^/#/' ${FILE}`]],
+    ]);
   });
 });
 

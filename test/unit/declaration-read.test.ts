@@ -595,6 +595,14 @@ describe("files", () => {
     });
   });
 
+  test("a list that is too long is one error, also if this machine has none of its items", () => {
+    const list = "no such thing, ".repeat(LIMITS.valueBytes / 10);
+    const error = refusal(write("a.ini", `[jail /srv/a]\nsections = ${list}x\n`));
+    expect(error).toBeInstanceOf(DeclarationError);
+    const all = error instanceof DeclarationError ? error.all : [];
+    expect(all.map(({ position, finding }) => [position?.line, finding])).toEqual([[2, "too-long"]]);
+  });
+
   test("the first error is thrown with its place and a remedy", () => {
     const file = write("a.ini", "[jail /srv/a]\nsectons = x\n\n[user anna]\n");
     const error = refusal(file);
@@ -810,7 +818,6 @@ test("a path or a name that no file can have is an error of its line, without a 
     user(`shell = /bin/sh\nhome = ${inside}/abcd`),
     `[user anna]\njail = ${deep.slice(0, 4084)}\nshell = /bin/sh\n`,
     `[jail /srv/${long}]\n`,
-    `[jail ${deep}]\n`,
     `[jail /srv//${long}]\n`,
     jail(`files = /usr/bin/env, /opt/${long}`),
     jail(`files = ${long}`),
