@@ -4,6 +4,7 @@ import { type Change, isCreation } from "../declaration/change.ts";
 import { DECLARED } from "../declaration/compare/intent.ts";
 import type { JailWork, UserWork } from "../declaration/compare/work.ts";
 import type { Doubt } from "../declaration/warnings.ts";
+import { readJailAccounts } from "../jail/accounts/accounts.ts";
 import { isLimitedShell } from "../jail/accounts/jailed-users.ts";
 import { withTree } from "../jail/fs/look.ts";
 import { openJailRoot } from "../jail/fs/walk.ts";
@@ -12,6 +13,7 @@ import type { AccountFacts, HostAccounts } from "../system/host-accounts.ts";
 import { hostUser } from "../system/name-services.ts";
 import { NO_ACCESS } from "../users/access.ts";
 import { groupWarning, isAdministrators } from "../users/groups.ts";
+import { ownLine } from "../users/jail-side.ts";
 import { inheritedPolicy, missingLine, missingLogin, missingPolicy } from "../users/login-needs.ts";
 import { DEFAULT_GROUP, startsWithKey } from "../users/new-account.ts";
 import type { NewAccountHost } from "../users/new-account-place.ts";
@@ -28,8 +30,9 @@ export function needsOf(
 ): Doubt[] {
   const { declared, changes, fault } = user;
   const { name, directory, place } = declared;
-  // As the run: the administrator knows the accounts of this machine that are in the jail already.
-  const change = directory ? lookedAt : changes.find(({ what }) => what === "account");
+  // As the run: the administrator knows the accounts of this machine that are in the jail already, with a line there.
+  const comes = ({ what, action }: Change) => what === "account" || (what === "entry" && action === "create");
+  const change = directory ? lookedAt : changes.find(comes);
   if (change === undefined || fault !== undefined || jail.fault !== undefined) return [];
   const { file, line, column } = place;
   return (answered(() => missingIn(user, jail, host)) ?? []).map((one) => ({
@@ -74,7 +77,7 @@ function missingIn(
   { path, changes: ofJail }: JailWork,
   { skeleton }: Pick<NewAccountHost, "skeleton">,
 ): string[] {
-  const { name, home, shell, keys = [], policy } = declared;
+  const { name, home, shell, keys = [], policy, directory } = declared;
   const isNew = changes.some(isCreation);
   // Declared rights are written before. Most users need nothing, and nothing is looked up for them.
   const mayLackRights = policy === undefined && isLimitedShell(shell);
@@ -85,6 +88,9 @@ function missingIn(
   const access = { ...NO_ACCESS, keys };
   return withTree((host) => {
     using root = answered(() => openJailRoot(path));
+    // Its line has its former name.
+    const isThere = root && user && !directory && !changes.some(({ what }) => what === "account");
+    if (isThere && answered(() => ownLine(readJailAccounts(root), user)) !== undefined) return [];
     const hasKey = isNew && startsWithKey(root, normalPath(home), skeleton);
     const account = { ...common, access, root: host, jail: path, hasPassword: false, hasKey };
     const login = isNew ? missingLogin(account, DECLARED) : [];

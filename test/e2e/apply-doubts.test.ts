@@ -153,6 +153,28 @@ describe("of accounts that come, and need something yet: --check as the run, and
     expect([needs("--check"), needs()]).toEqual([[], []]);
   });
 
+  test.each([
+    ["jail was deleted", `rm -r ${NEW}`],
+    ["line was", `sed -i /^n6:/d ${NEW}/etc/passwd`],
+    ["line and login shell were", `sed -i /^n6:/d ${NEW}/etc/passwd; usermod -s /bin/sh n6`],
+  ])("whose %s", (_, command) => {
+    m.must(["sh", "-ec", command]);
+    const planned = needs("--check");
+    expect(planned).toEqual([nothing("n6", NEW)]);
+    expect([...new Set(needs())]).toEqual(planned);
+    expect([needs("--check"), needs()]).toEqual([[], []]);
+  });
+
+  test("nor of one whose name was changed", () => {
+    m.must(["usermod", "-l", "n66", "n6"]);
+    m.write(FILE, m.read(FILE).replace("[user n6]", "[user n66]\nhome = /home/n6"));
+    const { changes } = linesOf(m, "--check");
+    expect(changes.map(({ action, what, name }) => `${action} ${what} ${name}`)).toEqual([
+      "create entry n66",
+    ]);
+    expect([needs("--check"), needs()]).toEqual([[], []]);
+  });
+
   test("with a key of the skeleton directory, or a section of the machine for a new jail", () => {
     m.mkdir("/etc/skel/.ssh", { mode: 0o700 });
     m.write("/etc/skel/.ssh/authorized_keys", `${KEYS[0]}\n`);
