@@ -91,7 +91,7 @@ function leaveJailSide(
   const before = dryRun || !left ? undefined : recall(root, run.name);
   // It is that of an account which has another name by now, and is still in the jail.
   const owner = before?.uid === undefined ? undefined : hostUser(before.uid);
-  if (before !== undefined && !livesIn(root.path, owner?.home ?? "")) forgetAccount(root, run.name);
+  if (before !== undefined && !livesIn(root.path, owner?.home ?? "")) forgetAccount(root, before);
 }
 
 /** Whose programs stay in the jail for others, if its lines go: of one of this machine that lives in it still, another step takes them. */

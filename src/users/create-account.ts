@@ -17,7 +17,7 @@ import { withHostAccounts } from "../jail/record/jail-lock.ts";
 import { addAccount, addGroup, type UseraddOptions } from "../system/account-tools.ts";
 import { groupByGid, groupByName, type PasswdEntry } from "../system/accounts.ts";
 import { writeAccess } from "./access.ts";
-import { forgetAccount, recall } from "./account-record.ts";
+import { forgetName, recall } from "./account-record.ts";
 import type { AccountRun } from "./account-run.ts";
 import { addToJail } from "./change-account.ts";
 import { removeLogin } from "./change-login.ts";
@@ -104,8 +104,8 @@ function createJailed(
   let inJail = false;
   try {
     makeDirectories(root, directoryOf(jailHome), () => ({ mode: 0o755, uid: 0, gid: 0 }));
-    // An earlier account of that name had another life outside. What cannot be read gives nobody a shell later.
-    if (answered(() => recall(root, name)) !== undefined) forgetAccount(root, name);
+    // What cannot be read gives nobody a shell later.
+    if (answered(() => recall(root, name)) !== undefined) forgetName(root, name);
     // Its line in the jail, which has the same uid, would keep its shell and its groups there.
     if (readJailAccounts(root).userByName(name) !== undefined)
       updateJailAccounts(root, (accounts) => accounts.removeUser(name));

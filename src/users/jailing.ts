@@ -229,7 +229,7 @@ function jail(
   try {
     applyJailing(plan, root, host, run);
   } catch (error) {
-    if (isFirst) forgetAccount(root, plan.user.name);
+    if (isFirst) forgetAccount(root, plan.user);
     throw error;
   }
 }

@@ -13,7 +13,7 @@ import type { PasswdEntry } from "../system/accounts.ts";
 import { below } from "../system/mountinfo.ts";
 import { jailOfHome, splitHome } from "../system/separator.ts";
 import { type AccessPlan, planAccess, writeAccess } from "./access.ts";
-import { recall, rememberAccount } from "./account-record.ts";
+import { isRenamed, recall, rememberAccount } from "./account-record.ts";
 import type { AccountRun } from "./account-run.ts";
 import { homeFor, ownLine, requireLines, writeJailSide } from "./jail-side.ts";
 import { groupsOf, type JailingOptions, warnOfPolicy } from "./jailing.ts";
@@ -116,7 +116,8 @@ function describe({ lines, warnings }: AccessPlan, run: AccountRun): void {
 /** Records home and shell of an account of a directory, for when it leaves the jail. */
 function remember(root: JailRoot, user: PasswdEntry, shell: ByteString | undefined): void {
   const isOutside = splitHome(user.home) === undefined;
-  if (isOutside && recall(root, user.name) === undefined) rememberAccount(root, user, shell);
+  const before = recall(root, user.name);
+  if (isOutside && (before === undefined || isRenamed(root, before))) rememberAccount(root, user, shell);
 }
 
 function makeHome(root: JailRoot, home: ByteString, user: PasswdEntry): void {

@@ -65,8 +65,8 @@ interface Release {
   move: boolean;
   /** The home in the jail is a mount of the home outside, so that there is nothing to move. */
   isMounted: boolean;
-  /** The name by which its former home and shell are recorded; undefined if they are not. */
-  recorded: ByteString | undefined;
+  /** As its former home and shell are recorded; undefined if they are not. */
+  recorded: ReturnType<typeof recall>;
 }
 
 function notJailed(user: PasswdEntry, why: string): JailkitError {
@@ -130,16 +130,16 @@ function planRelease(
     requireSafeMove({ from: root, fromPath: jailHome, to: request.host, toPath: target }, user, whole);
     requireNoNeighbours(root, user, jailHome, { whole });
   }
-  return { user, jail, jailHome, home: target, shell, move, isMounted, recorded: before?.name };
+  return { user, jail, jailHome, home: target, shell, move, isMounted, recorded: before };
 }
 
 /** Plans for an account that is outside, but still recorded in the jail. */
 function planCompletion(user: PasswdEntry, jail: ByteString, request: JailingOptions): Release {
   using root = openNamedJail(jail);
-  const line = readJailAccounts(root).userByName(user.name);
-  const jailHome = normalPath(line?.home ?? recall(root, user.name)?.home ?? user.home);
+  const [line, recorded] = [readJailAccounts(root).userByName(user.name), recall(root, user.name)];
+  const jailHome = normalPath(line?.home ?? recorded?.home ?? user.home);
   const shell = request.shell ?? user.shell;
-  return { user, jail, jailHome, home: user.home, shell, move: false, isMounted: false, recorded: user.name };
+  return { user, jail, jailHome, home: user.home, shell, move: false, isMounted: false, recorded };
 }
 
 function decide(user: PasswdEntry, request: UnjailOptions, run: AccountRun): Release {
@@ -288,14 +288,14 @@ function release(root: JailRoot, plan: Release, request: UnjailOptions, run: Acc
   try {
     changeAccount(user, { home, shell, groups: [] }, move, run, again ? take : undefined);
   } catch (error) {
-    if (recorded === undefined) forgetAccount(root, user.name);
+    if (recorded === undefined) forgetAccount(root, user);
     throw error;
   }
   if (home === user.home) tellOfJailHome(root, plan, run);
   // Last: until the host's account has changed, logins go into the jail and need these lines.
   if (updateJailAccounts(root, (accounts) => accounts.removeUser(user.name)))
     run.done(`removed ${quoted(user.name)} from ${quoted(hostPath(root, "/etc/passwd"))}`);
-  forgetAccount(root, recorded ?? user.name);
+  forgetAccount(root, recorded ?? user);
 }
 
 /** Reports the copy of a home that an interrupted run left in the jail. */

@@ -106,7 +106,9 @@ const expectProblem = (code: string, ...options: string[]) => {
   return problem;
 };
 
-test("another account of the former name keeps its own shell, and an error says what takes out the renamed one", () => {
+test("another account of the former name keeps its own shell, and an error says what takes out the renamed one, if the record does not know its uid", () => {
+  const { uid } = m.ids("hans");
+  m.must(["sh", "-c", `sed -i 's/"uid":"${uid}"/"gid":"100"/' /var/lib/jailkit/jails/*/manifest.json`]);
   rename();
   m.must(["useradd", "-m", "-d", "/home/other", "-s", "/bin/sh", "hans"]);
   m.must(["jk_jailuser", "--jail-side-only", "-j", J, "hans"]);

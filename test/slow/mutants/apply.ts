@@ -341,7 +341,12 @@ export const APPLY: readonly Mutant[] = [
   ]),
   ...within("src/declaration/compare/fate.ts", RENAMED_LEAVES, [[" && recordedAs === undefined", ""]]),
   ...within("src/users/account-record.ts", RENAMED_LEAVES, [
-    ["find((found) => found?.uid === uid)", "find((found) => found !== undefined)"],
+    [" &&\n    recalled(request).uid === uid;\n  const request", ";\n  const request"],
+  ]),
+  ...within("src/users/account-record.ts", "e2e/apply-renamed-record.test.ts", [
+    ["before === undefined || !isRenamed(root, before)", "true"],
+    ["isFormer ? isFormerOne : isAbout(name)", "isAbout(name)"],
+    ["isNamedOnce(request, name) && recalled(request).uid === uid", "isNamedOnce(request, name)"],
   ]),
   ...within("src/users/changes.ts", RENAMED_LEAVES, [['!livesIn(root.path, owner?.home ?? "")', "true"]]),
   ...within("src/users/leaving.ts", RENAMED_LEAVES, [["one.name !== name && ", "false && "]]),
