@@ -12,7 +12,7 @@ import { usualHome } from "../jail/accounts/home-place.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
 import { breaksPasswd, ifNamed, requireAccountName } from "../system/account-name.ts";
 import { type Group, groupByGid, groupByName, type PasswdEntry, passwdByName } from "../system/accounts.ts";
-import { jailOfHome, livesIn, splitHome } from "../system/separator.ts";
+import { dirsEqual, jailOfHome, livesIn, splitHome } from "../system/separator.ts";
 import { LIMITED_SHELL } from "./open-jail.ts";
 
 /** A change of an account's lines in a jail. */
@@ -52,6 +52,22 @@ export const ownLine = (accounts: Pick<JailAccounts, "users">, user: PasswdEntry
 /** Whether an account is in another jail: a line of its name, with the uid of another one, is left from before that had another name. */
 const isElsewhere = ({ home }: PasswdEntry, { path }: JailRoot): boolean =>
   jailOfHome(home) !== undefined && !livesIn(path, home);
+
+/**
+ * The lines of an account that is in a jail, with names that it had: nobody has these now, or an account that is not in this jail,
+ * as after an exchange of names with somebody in another one.
+ */
+export function linesLeft(accounts: Pick<JailAccounts, "users">, user: PasswdEntry, root: JailRoot) {
+  const { name, uid } = user;
+  const home = homeFor(user, root.path);
+  return accounts.users.filter((line) => {
+    if (line.uid !== uid || line.name === name) return false;
+    const real = accountNamed(line.name);
+    if (real === undefined) return true;
+    if (real.uid === uid || livesIn(root.path, real.home)) return false;
+    return isElsewhere(real, root) || dirsEqual(line.home, home);
+  });
+}
 
 /**
  * Makes an account's lines in a jail's passwd and group agree with the host: adds a line, or gives the existing one the

@@ -14,7 +14,7 @@ import { joinHome, livesIn } from "../../system/separator.ts";
 import { NO_ACCESS } from "../../users/access.ts";
 import { AccountRun } from "../../users/account-run.ts";
 import { planJailSide } from "../../users/changes.ts";
-import { formerLines, homeFor } from "../../users/jail-side.ts";
+import { homeFor, linesLeft } from "../../users/jail-side.ts";
 import { whatRuns } from "../../users/sessions.ts";
 import type { Change, FaultText } from "../change.ts";
 import { groupsHeld } from "../compare/limits.ts";
@@ -180,7 +180,7 @@ export function warnOfKept(kept: Pick<Kept, "values">, { warnings }: Said): void
 export function leaveJail(root: JailRoot, user: PasswdEntry | undefined, once: OnceUser, said: Said): void {
   leaveFiles(root, once, said);
   // Somebody else may get the name that it had.
-  const former = user === undefined ? [] : formerLines(readJailAccounts(root), user);
+  const former = user === undefined ? [] : linesLeft(readJailAccounts(root), user, root);
   for (const { name } of former) if (name !== once.name) leaveFiles(root, { ...once, name }, said);
   closeWithoutLine(root, user, once, said);
   // Not before: it may be what limits logins.

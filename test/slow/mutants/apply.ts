@@ -348,6 +348,10 @@ export const APPLY: readonly Mutant[] = [
     ["isFormer ? isFormerOne : isAbout(name)", "isAbout(name)"],
     ["isNamedOnce(request, name) && recalled(request).uid === uid", "isNamedOnce(request, name)"],
   ]),
+  ...within("src/users/jail-side.ts", "e2e/apply-renamed-two-jails.test.ts", [
+    ["return isElsewhere(real, root) || dirsEqual(line.home, home);", "return isElsewhere(real, root);"],
+    ["return isElsewhere(real, root) || dirsEqual(line.home, home);", "return false;"],
+  ]),
   ...within("src/users/changes.ts", RENAMED_LEAVES, [['!livesIn(root.path, owner?.home ?? "")', "true"]]),
   ...within("src/users/leaving.ts", RENAMED_LEAVES, [["one.name !== name && ", "false && "]]),
   ...within("src/declaration/once.ts", RENAMED_THERE, [
