@@ -34,6 +34,9 @@ function idsIn(file: ByteString): number[] {
 /** The lowest uid of an account that is not a system account. Throws SystemError. */
 export const firstUserId = (): number => numberOf("UID_MIN", 1000);
 
+/** The uid of services that have none of their own. */
+export const NOBODY = 65_534;
+
 /**
  * The ids that useradd(8) or groupadd(8) gives to new accounts or groups, one after the other: above those of the file, or for a
  * system account below them, in the range of login.defs(5). Throws SystemError.

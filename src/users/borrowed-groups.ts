@@ -4,7 +4,8 @@ import { answered, JailkitError } from "../cli/error.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
 import { groupByGid } from "../system/accounts.ts";
 import { holdersOfGids } from "../system/gid-holders.ts";
-import { type Leaver, type Membership, othersIn } from "./leaver.ts";
+import { firstUserId, NOBODY } from "../system/login-defs.ts";
+import { type Leaver, type Membership, ofOthersIn } from "./leaver.ts";
 import { endingOf } from "./sessions.ts";
 
 /**
@@ -17,11 +18,14 @@ export function requireNobodyBorrows(
   isMember: Membership,
   stop: ByteString,
 ): void {
-  const isOther = othersIn(root, leaver);
-  const isBorrower = (uid: number, gid: number) => isOther(uid) && !isMember({ uid, gid });
-  const found = holdersOfGids(leaver.gids, stop).filter(({ uids, gid }) =>
-    [...uids].some((one) => isBorrower(Number(one), gid)),
+  const first = firstUserId();
+  // Root starts services with any group.
+  const isUser = (uid: number) => uid >= first && uid !== NOBODY;
+  const borrows = (uid: number, gid: number) => uid !== leaver.uid && isUser(uid) && !isMember({ uid, gid });
+  const borrowers = holdersOfGids(leaver.gids, stop).filter(({ uids, gid }) =>
+    [...uids].some((one) => borrows(Number(one), gid)),
   );
+  const found = ofOthersIn(root, leaver, borrowers, stop);
   const [one] = found;
   if (one === undefined) return;
   const { whose, remedy } = endingOf(found.filter(({ gid }) => gid === one.gid));

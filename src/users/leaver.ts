@@ -4,9 +4,11 @@ import { readJailAccounts } from "../jail/accounts/accounts.ts";
 import { BOTH, type Counting, type Ids, ITS_GROUP } from "../jail/fs/set-ids.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
 import { groupByName, type PasswdEntry } from "../system/accounts.ts";
+import type { Holder } from "../system/holders.ts";
 import { type AccountFacts, askedFacts } from "../system/host-accounts.ts";
 import { firstUserId } from "../system/login-defs.ts";
 import { hostUser } from "../system/name-services.ts";
+import { worksIn } from "../system/works-in.ts";
 
 /** Who leaves a jail: nobody there gets what it has. */
 export interface Leaver extends Pick<PasswdEntry, "name" | "uid"> {
@@ -25,11 +27,23 @@ export function leaverOf(
   return { name, uid, gids: new Set([gid, ...groupsOf(user), ...lost]) };
 }
 
-/** Whether a uid is that of another user in a jail. Services are none, which root starts with any group. */
-export function othersIn(root: JailRoot, { uid }: Pick<Leaver, "uid">): (other: number) => boolean {
+/**
+ * Those of some processes that are of other users of a jail: of who has a line there, but for services, or of who works there, as
+ * who was taken out a moment ago or has become somebody else by a setuid program. Throws as worksIn.
+ */
+export function ofOthersIn<T extends Pick<Holder, "pid" | "uids">>(
+  root: JailRoot,
+  { uid }: Pick<Leaver, "uid">,
+  holders: readonly T[],
+  stop: ByteString,
+): readonly T[] {
+  if (holders.length === 0) return [];
   const listed = new Set((answered(() => readJailAccounts(root).users) ?? []).map((one) => one.uid));
   const first = firstUserId();
-  return (other) => listed.has(other) && other >= first && other !== uid;
+  const isOther = (other: number) => listed.has(other) && other >= first && other !== uid;
+  const pids = holders.map(({ pid }) => pid);
+  const inside = new Set([...worksIn(root.fd, { pids, stop }).values()].flat());
+  return holders.filter(({ pid, uids }) => inside.has(pid) || [...uids].some((one) => isOther(Number(one))));
 }
 
 /** Whether an owner of files is in a group: nobody else can give a file of its own the setgid bit with it, but by a program that has it. */

@@ -15,7 +15,7 @@ import { lookAtHolders, waysOf } from "../system/holders.ts";
 import type { AccountFacts } from "../system/host-accounts.ts";
 import { worksIn } from "../system/works-in.ts";
 import { requireNobodyBorrows } from "./borrowed-groups.ts";
-import { countingFor, type Leaver, leaverOf, memberships, othersIn } from "./leaver.ts";
+import { countingFor, type Leaver, leaverOf, memberships, ofOthersIn } from "./leaver.ts";
 import { atWork, endingOf, requireNothingRuns, shownPids } from "./sessions.ts";
 
 // Who starts a setuid program of an account gets all that its processes have: outside of the jail, the machine. So it is with a
@@ -203,14 +203,7 @@ function takeFromOpen(
     if (fd !== undefined && withFd(fd, (open) => takeFromNameless(open, counting))) took(pid);
   }, stop);
   const others = doubtful.filter(({ uids }) => [...uids].some((one) => Number(one) !== uid));
-  if (others.length === 0) return;
-  const isOther = othersIn(root, { uid });
-  // A setuid program makes it one of any uid, and who was taken out a moment ago has no line.
-  const pids = others.map(({ pid }) => pid);
-  const inside = new Set([...worksIn(root.fd, { pids, stop }).values()].flat());
-  const ofJail = others.filter(
-    ({ pid, uids }) => inside.has(pid) || [...uids].some((one) => isOther(Number(one))),
-  );
+  const ofJail = ofOthersIn(root, { uid }, others, stop);
   if (ofJail.length === 0) return;
   const { whose, remedy } = endingOf(ofJail);
   const message = `processes of ${whose} have ${waysOf(ofJail)}, in which they may keep a setuid program of ${quoted(name)}: end them, and run this again: ${remedy}`;

@@ -96,7 +96,7 @@ test("a setuid bit of the other user stays, and a name that is gone hides nothin
   });
   await other.until(({ stdout }) => stdout.includes("there") || undefined);
   m.remove(`${J}/tmp/open`);
-  const pid = m.must(["pgrep", "-o", "-u", "eve", "sleep"]).stdout.trim();
+  const pid = m.must(["pgrep", "-o", "-u", "eve"]).stdout.trim();
   m.write(FILE, EVE + user("dora", TEAM));
   const { status, changes } = linesOf(m, "--prune");
   expect([status, modeOf(PLACE)]).toEqual([0, "4755"]);
@@ -117,17 +117,43 @@ test("jk_jailuser takes it, too, and says so in a dry run", () => {
   expect(modeOf(PLACE)).toBe("755");
 });
 
-test("who has the group by such a program still is named, with the command that ends it", async () => {
-  makeBy("team");
+/** A process of eve in the jail, with the group. */
+async function borrower() {
   const script = "sh -c 'echo there; exec sleep infinity'";
   const as = ["setpriv", "--reuid", idOf("eve"), "--regid", gidOf("team"), "--clear-groups"];
   const other = m.start([...as, "env", "-C", J, "sh", "-c", `exec ${script}`]);
   await other.until(({ stdout }) => stdout.includes("there") || undefined);
+  return { other, script };
+}
+
+test("so is who leaves together with the other, and has no line in the jail any more", async () => {
+  const { other } = await borrower();
+  m.write(FILE, JAIL + user("dora", TEAM));
+  for (let run = 0; run < 2; run++) {
+    const { status, summary } = linesOf(m, "--prune", "--delete-homes");
+    const borrowed = summary.problems.filter(({ message }) => message.includes("have the group 'team'"));
+    expect([status, borrowed.map(({ message }) => message)]).toEqual([
+      1,
+      [expect.stringMatching(/^user bob: processes of 'eve' \(\d+\) have/)],
+    ]);
+  }
+  sh(`jailkit terminate-user --uid=${idOf("eve")}`);
+  await other.ended;
+  expect([linesOf(m, "--prune", "--delete-homes").status, lineOf("bob"), lineOf("eve")]).toEqual([
+    0,
+    undefined,
+    undefined,
+  ]);
+});
+
+test("who has the group by such a program still is named, with the command that ends it", async () => {
+  makeBy("team");
+  const { other, script } = await borrower();
   // Of no user of the jail, as of a service that root has started.
   const service = ["setpriv", "--reuid", "nobody", "--regid", gidOf("team"), "--clear-groups"];
   const root = m.start([...service, "env", "-C", J, "sh", "-c", `exec ${script}`]);
   await root.until(({ stdout }) => stdout.includes("there") || undefined);
-  const pid = m.must(["pgrep", "-o", "-u", "eve", "sleep"]).stdout.trim();
+  const pid = m.must(["pgrep", "-o", "-u", "eve"]).stdout.trim();
   m.write(FILE, EVE + user("dora", TEAM));
   const { status, summary } = linesOf(m, "--prune", "--delete-homes");
   const [{ message = "", remedy = "" } = {}] = summary.problems;

@@ -6,6 +6,7 @@ import type { Visitor } from "../../explain/no-login.ts";
 import { isLimitedShell } from "../../jail/accounts/jailed-users.ts";
 import { type JailRoot, openTree } from "../../jail/fs/walk.ts";
 import { isHostDirectory } from "../../system/host-files.ts";
+import { NOBODY } from "../../system/login-defs.ts";
 import { groupOf } from "../../users/groups.ts";
 import { homeFor } from "../../users/jail-side.ts";
 import { DEFAULT_GROUP } from "../../users/new-account.ts";
@@ -15,7 +16,6 @@ import type { Machine } from "./machine.ts";
 import type { Declared } from "./place-fault.ts";
 
 /** An id of nobody's files, for an account that gets any. */
-const NOBODY = 65534;
 
 /** A user as after the run, which adds the account to its groups. */
 function visitorOf(user: DeclaredUser, { accounts, facts }: Machine): Visitor {

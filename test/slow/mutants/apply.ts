@@ -1241,10 +1241,13 @@ export const APPLY: readonly Mutant[] = [
     ["removeKeysOfEarlier(user, run.done);", ""],
   ]),
   ...within("src/declaration/uids-in-jails.ts", "e2e/apply-left-ipc.test.ts", [["|| hasShutKeys(uid)", ""]]),
-  ...within("src/users/leaver.ts", SET_IDS, [["listed.has(other) && ", ""]]),
+  ...within("src/users/leaver.ts", SET_IDS, [
+    ["listed.has(other) && ", ""],
+    ["inside.has(pid) || ", ""],
+  ]),
   ...within("src/users/borrowed-groups.ts", SET_GIDS, [
     ["if (one === undefined) return;", "if (one !== undefined) return;"],
-    ["isOther(uid) && ", ""],
+    ["&& uid !== NOBODY", ""],
   ]),
   ...within("src/jail/fs/owned.ts", SET_IDS, [
     ["return !mountRestrictions(fd).setuid;", "return false;"],
@@ -1266,7 +1269,6 @@ export const APPLY: readonly Mutant[] = [
     ["isClean = false;", ""],
     ["for (const place of away)", "for (const place of away.slice(away.length))"],
     ["takeFromOpen(root, user, { counting, stop }, (pid) => took(() => pids.add(pid)));", ""],
-    ["inside.has(pid) || ", ""],
     ["if (ofJail.length === 0) return;", "return;"],
     ["const working = ends ? undefined :", "const working = true ? undefined :"],
     ['        warn(busyText(root, user, advice("take it later")));\n', ""],
