@@ -110,3 +110,17 @@ test("a home may be as long as a path can be, with that of the jail in front", (
   expect(linesOf(m).summary).toMatchObject({ changed: 1, problems: [] });
   expect(linesOf(m).summary).toMatchObject({ changed: 0, problems: [] });
 });
+
+test.each([
+  ["a list", user("gil", `groups = ${Array.from({ length: 12_000 }, (_, at) => `g${at}`).join(", ")}\n`), 6],
+  ["a name of a section", `[user ${"n".repeat(1025)}]\njail = ${J}\nallow = sftp\n`, 3],
+])("%s that is too long is one error, and no command changes another section", (_, text, line) => {
+  m.write(FILE, JAIL + text);
+  for (const options of [["--check"], []]) {
+    const { status, summary } = linesOf(m, ...options);
+    expect([status, summary.problems.length]).toEqual([1, 1]);
+    expect(summary.problems).toMatchObject([{ file: FILE, line, finding: "too-long", remedy: null }]);
+  }
+  const { stdout } = m.run(["jailkit", "config", "check", FILE]);
+  expect(stdout.match(/: (error|warning): .*/g)).toEqual([expect.stringContaining("[too-long]")]);
+});
