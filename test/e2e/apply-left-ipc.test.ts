@@ -161,6 +161,17 @@ test("no thread of the run keeps the uid, and the run does not take itself for a
   expect([status, changes.flatMap(({ warnings }) => warnings)]).toEqual([0, []]);
 });
 
+test("what another account with the uid has stays", () => {
+  m.must(["useradd", "-M", "-o", "-u", `${UID}`, "twin"]);
+  ipc(UID, "make");
+  ipc(UID, "key");
+  const { status, steps } = removal();
+  m.must(["userdel", "twin"]);
+  expect([status, steps.filter((step) => step.includes("kernel"))]).toEqual([0, []]);
+  expect(ipc(UID, "look")).toBe("shm sem msg mq key key key");
+  m.must(END.split(" "));
+});
+
 test("of an account that leaves nothing there nothing is said", () => {
   expect(removal().steps.filter((step) => step.includes("kernel"))).toEqual([]);
 });

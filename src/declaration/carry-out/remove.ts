@@ -10,7 +10,7 @@ import { hostUser } from "../../system/name-services.ts";
 import { leftOf } from "../../system/scheduled-jobs.ts";
 import { homeInJail, jailOfHome } from "../../system/separator.ts";
 import { removeLogin } from "../../users/change-login.ts";
-import { removeFromKernel } from "../../users/kernel-objects.ts";
+import { isNobodys, removeFromKernel } from "../../users/kernel-objects.ts";
 import { requireNothingRuns, whatRuns } from "../../users/sessions.ts";
 import { takeSetIds } from "../../users/set-ids.ts";
 import type { Change } from "../change.ts";
@@ -265,8 +265,9 @@ function removeLost(
   takeSetIds(root, user, { ends: true, isRemoved: true, groups: once.groups, say, warn });
   // Another user may have started one meanwhile.
   requireNothingRuns(user);
-  removeFromKernel(user, { say, warn });
   removeLogin(user, hearing(said));
+  // Another account may have the uid.
+  if (isNobodys(user.uid)) removeFromKernel(user, { say, warn });
   // They are outside of the jail: whoever gets the name or the uid later would run them, or read it.
   for (const { message, advice } of leftOf(user)) said.warnings.push(withAdvice(message, advice));
   warnOfSessions(once.name, user.uid, said);

@@ -1236,6 +1236,9 @@ export const APPLY: readonly Mutant[] = [
     ["&& !isMember(ids) ? ITS_GROUP : 0", "&& !isMember(ids) ? BOTH : 0"],
     ["...groupsOf(user), ...lost]", "...groupsOf(user)]"],
   ]),
+  ...within("src/declaration/carry-out/remove.ts", "e2e/apply-left-ipc.test.ts", [
+    ["if (isNobodys(user.uid)) ", ""],
+  ]),
   ...within("ffi/keys.ts", "e2e/apply-left-ipc.test.ts", [["keyctl(INVALIDATE, ring);", ""]]),
   ...within("src/users/create-account.ts", "e2e/apply-left-ipc.test.ts", [
     ["removeKeysOfEarlier(user, run.done);", ""],
