@@ -669,7 +669,6 @@ export const APPLY: readonly Mutant[] = [
     ["const fault = formerHomeFault(declared, account, known);", "const fault = undefined;"],
   ]),
   ...within("src/declaration/uid-owners.ts", OF_LIVING, [
-    ["this.#all(uid, name, former).length > 0", "false"],
     ["hostPath({ path: jail }, homeFor(account, jail)) !== place", "true"],
     ["[first, ...this.#localOf(uid)]", "[first]"],
     ["userByName(former)?.uid === uid ? [former] : []", "false ? [former] : []"],
