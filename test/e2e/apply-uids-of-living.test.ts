@@ -162,6 +162,14 @@ describe.each([J, OTHER])("an account of a directory in %s gets by mistake the u
   });
 });
 
+test("an account of the directory gets by mistake the uid of one that is declared no more, and that the directory knows", () => {
+  directory(["anna", 7001], ["berta", 7002]);
+  declare(BOTH + ofDirectory("anna") + ofDirectory("berta"));
+  m.write(FILE, BOTH + ofDirectory("anna"));
+  directory(["anna", 7002], ["berta", 7002]);
+  expect(problems()).toEqual([belongs("anna", 7002, "berta")]);
+});
+
 test("no command gives away the home of an account that has another uid by now", () => {
   directory(["anna", 7001], ["berta", 7002]);
   declare(BOTH + ofDirectory("anna") + ofDirectory("berta"));
