@@ -78,7 +78,7 @@ const MISTAKES: readonly Mistake[] = [
   [
     "two-homes",
     named("a1"),
-    `printf '${shell("/bin/bash")}' >${FILE}; ${MADE}; mv /srv/x/home /srv/x/big; ln -s /big /srv/x/home`,
+    `printf '${shell("/bin/bash")}' >${FILE}; ${MADE}; mkdir /data; mv /srv/x/home /data/home; ln -s /data/home /srv/x/home`,
   ],
   [
     "two-homes",
@@ -156,6 +156,11 @@ const BROUGHT_ABOUT: readonly Mistake[] = [
     "holds-home",
     named("eve"),
     `${EVE}; useradd -M -d /home/eve/in inner; mkdir /home/eve/in; chown inner: /home/eve/in`,
+  ],
+  [
+    "two-homes",
+    named("a1"),
+    `printf '${shell("/bin/bash")}' >${FILE}; ${MADE}; mkdir -m 777 /open; mv /srv/x/home /open/home; ln -s /open/home /srv/x/home`,
   ],
   ["no-home", named("eve", "home = /open/eve"), "mkdir -m 777 /open; useradd -M -d /open/eve eve"],
   [
