@@ -117,8 +117,15 @@ export function ipcText(objects: readonly IpcObject[]): string {
 }
 
 const MOST_MAPS = 1 << 26;
-/** What proc(5) shows of a segment in the memory of a process: its number as that of an inode. */
-const ATTACHED = / (\d+) +\/SYSV[0-9a-f]{8} \(deleted\)$/gm;
+/**
+ * What proc(5) shows of a segment in the memory of a process: its number as that of an inode. Only the kernel names files on that
+ * device: of other ones users do, after the columns, and a blank in a path looks like one between these.
+ */
+const ATTACHED = /^[0-9a-f]+-[0-9a-f]+ [a-z-]{4} [0-9a-f]+ 00:01 (\d+) +\/SYSV[0-9a-f]{8} \(deleted\)$/gm;
+
+/** The numbers of the segments of System V IPC that are in the memory of a process, by its maps of proc(5). */
+export const segmentsIn = (maps: ByteString): ReadonlySet<number> =>
+  new Set(maps.matchAll(ATTACHED).map(([, id]) => Number(id)));
 
 /** The processes that have one of some segments attached. Throws SystemError. */
 export function attachedTo(objects: readonly IpcObject[]): readonly Holder[] {
@@ -127,8 +134,7 @@ export function attachedTo(objects: readonly IpcObject[]): readonly Holder[] {
   return withFd(openProc(), (proc) =>
     pidsIn(proc).flatMap((pid) => {
       const maps = lookingAt(pid, () => mapsOf(proc, pid));
-      const has = maps.matchAll(ATTACHED).some(([, id]) => ids.has(Number(id)));
-      return has ? [{ pid, uids: uidsOf(proc, pid) }] : [];
+      return segmentsIn(maps).isDisjointFrom(ids) ? [] : [{ pid, uids: uidsOf(proc, pid) }];
     }),
   );
 }

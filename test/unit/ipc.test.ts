@@ -1,5 +1,5 @@
 import { expect, test } from "bun:test";
-import { type IpcObject, ipcText, readIpcTable } from "../../src/system/ipc.ts";
+import { type IpcObject, ipcText, readIpcTable, segmentsIn } from "../../src/system/ipc.ts";
 
 const SHM = `       key      shmid perms                  size  cpid  lpid nattch   uid   gid  cuid  cgid      atime      dtime      ctime                   rss                  swap
      18193          5  1600                  4096   191   191      1  1002  1002  1002  1002 1796166000          0 1796166000                  4096                     0
@@ -22,6 +22,24 @@ test("a table of System V IPC has the owner of each object, and who created it",
   ]);
   expect(read("msg", MSG)).toEqual([[[0, 0], { kind: "msg", id: 0, isMarked: false }]]);
   expect(read("msg", "")).toEqual([]);
+});
+
+const map = (device: string, inode: number, path: string) =>
+  `${`7f3696d3e000-7f3696d40000 rw-s 00000000 ${device} ${inode}`.padEnd(72)} ${path}\n`;
+const SEGMENT = "/SYSV00004711 (deleted)";
+
+test("a file with the name of a segment, or a path that ends like one, is none in the memory of a process", () => {
+  const maps = [
+    map("00:00", 0, "[heap]"),
+    map("00:01", 5, SEGMENT),
+    map("00:01", 4_294_967_295, SEGMENT),
+    map("00:2f", 6, SEGMENT),
+    map("fe:00", 123, `/srv/a 7 ${SEGMENT}`),
+    map("fe:00", 123, `/srv/00:01 8 ${SEGMENT}`),
+    map("00:01", 9, "/memfd:SYSV00004711 (deleted)"),
+    "7f3696d3e000-7f3696d40000 rw-p 00000000 00:00 0 \n",
+  ];
+  expect([...segmentsIn(maps.join(""))]).toEqual([5, 4_294_967_295]);
 });
 
 test("objects in words", () => {
