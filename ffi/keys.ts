@@ -49,32 +49,50 @@ function countIn(ring: number, except: number): number {
   return serials.subarray(0, bytes / serials.BYTES_PER_ELEMENT).filter((serial) => serial !== except).length;
 }
 
+/** Calls `ask` until its answer will do, for a second: until then what was removed is not gone. */
+function inTime(ask: () => number, isEnough: (answer: number) => boolean): number {
+  for (let attempt = 1; ; attempt++) {
+    const answer = ask();
+    if (isEnough(answer) || attempt === ATTEMPTS) return answer;
+    Bun.sleepSync(1);
+  }
+}
+
+/** A number that the kernel gives for keyrings of a user; -1, with ENOKEY, if it shows none. */
+const shown = (ask: () => number): number =>
+  // Another machine with the same kernel may be removing those of the uid, too.
+  inTime(ask, (answer) => answer >= 0 || errno() !== ENOKEY);
+
 /** Opens a keyring to root alone, by what the kernel calls it; returns its number. */
 function take(ring: number): number {
-  // Its user may have taken the own rights to it.
-  syscall(SYS_keyctl, SETPERM, ring, RIGHTS);
-  const serial = keyctl(GET_KEYRING_ID, ring);
-  // For root's rights to it, also when the kernel calls another one so.
-  keyctl(LINK, serial, THREAD_KEYRING);
-  return serial;
+  const once = () => {
+    // Its user may have taken the own rights to it.
+    syscall(SYS_keyctl, SETPERM, ring, RIGHTS);
+    const serial = syscall(SYS_keyctl, GET_KEYRING_ID, ring);
+    // For root's rights to it, also when the kernel calls another one so.
+    return serial < 0 || syscall(SYS_keyctl, LINK, serial, THREAD_KEYRING) < 0 ? -1 : serial;
+  };
+  return check(shown(once), "keyctl");
 }
 
 /** Removes a keyring; returns whether a key was in it. */
 function remove(ring: number, except = 0): boolean {
-  const count = countIn(ring, except);
-  keyctl(CLEAR, ring);
-  keyctl(INVALIDATE, ring);
-  return count > 0;
+  try {
+    const count = countIn(ring, except);
+    keyctl(CLEAR, ring);
+    keyctl(INVALIDATE, ring);
+    return count > 0;
+  } catch (error) {
+    if (isErrno(error, "ENOKEY")) return false;
+    throw error;
+  }
 }
 
 /** Waits until the kernel has made another keyring, which it does at once. Throws SystemError EBUSY. */
 function awaitOther(ring: number, than: number): void {
-  for (let attempt = 1; ; attempt++) {
-    const serial = syscall(SYS_keyctl, GET_KEYRING_ID, ring, 1);
-    if (serial >= 0 && serial !== than) return;
-    if (attempt === ATTEMPTS) throw new SystemError(EBUSY, "keyctl", undefined);
-    Bun.sleepSync(1);
-  }
+  const isOther = (serial: number) => serial >= 0 && serial !== than;
+  const serial = inTime(() => syscall(SYS_keyctl, GET_KEYRING_ID, ring), isOther);
+  if (!isOther(serial)) throw new SystemError(EBUSY, "keyctl", undefined);
 }
 
 /** The keyring of a user that outlives sessions for some days, as Kerberos uses it; undefined if the kernel has none. */
@@ -90,8 +108,8 @@ function persistentOf(uid: number): number | undefined {
 /**
  * Removes the keyrings that the kernel keeps for a user who has no process any more: user-keyring(7), user-session-keyring(7),
  * persistent-keyring(7). The kernel makes others for whoever gets the uid: these may be linked by somebody else, who could then read
- * and write them, or take no more keys. Returns whether keys were there. Call it only for a user without processes, which could signal this one
- * meanwhile. Needs root. Throws SystemError, with ENOKEY where areKeysShut is true.
+ * and write them, or take no more keys. Returns whether keys were there. Call it only for a user without processes, which could
+ * signal this one meanwhile. Needs root. Throws SystemError, with ENOKEY where areKeysShut is true.
  */
 export function clearKeys(uid: number): boolean {
   if (uid === 0) throw new SystemError(EPERM, "keyctl", undefined);
@@ -122,4 +140,7 @@ export function clearKeys(uid: number): boolean {
  */
 export const areKeysShut = (uid: number): boolean =>
   uid !== 0 &&
-  withRealId(uid, () => syscall(SYS_keyctl, GET_KEYRING_ID, USER_KEYRING) < 0 && errno() === ENOKEY);
+  withRealId(
+    uid,
+    () => shown(() => syscall(SYS_keyctl, GET_KEYRING_ID, USER_KEYRING)) < 0 && errno() === ENOKEY,
+  );

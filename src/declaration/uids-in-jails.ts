@@ -206,13 +206,16 @@ export const reservedBy = (
   kept: ReservedUids,
   jails: UidsInJails,
   isOwned: (uid: number) => boolean = () => false,
-): ReservedUids => ({
-  has: (uid) => kept.has(uid) || jails.has(uid) || hasShutKeys(uid),
-  letGo(isWanted) {
-    const isFree = (uid: number) => isWanted(uid) && !isOwned(uid);
-    return kept.letGo(isFree) ?? jails.why(isFree);
-  },
-});
+): ReservedUids => {
+  const shut = new Map<number, boolean>();
+  return {
+    has: (uid) => kept.has(uid) || jails.has(uid) || shut.getOrInsertComputed(uid, hasShutKeys),
+    letGo(isWanted) {
+      const isFree = (uid: number) => isWanted(uid) && !isOwned(uid);
+      return kept.letGo(isFree) ?? jails.why(isFree);
+    },
+  };
+};
 
 /** The homes of declared users, and the usual place of homes in each declared jail. */
 export const homesIn = ({ jails, users }: Declaration): readonly Placed[] => [

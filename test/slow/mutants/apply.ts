@@ -1242,7 +1242,9 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/users/create-account.ts", "e2e/apply-left-ipc.test.ts", [
     ["removeKeysOfEarlier(user, run.done);", ""],
   ]),
-  ...within("src/declaration/uids-in-jails.ts", "e2e/apply-left-ipc.test.ts", [["|| hasShutKeys(uid)", ""]]),
+  ...within("src/declaration/uids-in-jails.ts", "e2e/apply-left-ipc.test.ts", [
+    ["|| shut.getOrInsertComputed(uid, hasShutKeys)", ""],
+  ]),
   ...within("src/users/leaver.ts", SET_IDS, [
     ["listed.has(other) && ", ""],
     ["inside.has(pid) || ", ""],
