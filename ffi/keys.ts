@@ -1,4 +1,4 @@
-import { EBUSY, ENOKEY, EPERM } from "./constants.ts";
+import { EBUSY, ENOKEY, ENOSYS, EPERM } from "./constants.ts";
 import { isErrno, SystemError } from "./error.ts";
 import { withFileIds } from "./file-ids.ts";
 import { addressOf, check, errno, libc, syscall } from "./libc.ts";
@@ -108,13 +108,15 @@ function persistentOf(uid: number): number | undefined {
 /**
  * Removes the keyrings that the kernel keeps for a user who has no process any more: user-keyring(7), user-session-keyring(7),
  * persistent-keyring(7). The kernel makes others for whoever gets the uid: these may be linked by somebody else, who could then read
- * and write them, or take no more keys. Returns whether keys were there. Call it only for a user without processes, which could
- * signal this one meanwhile. Needs root. Throws SystemError, with ENOKEY where areKeysShut is true.
+ * and write them, or take no more keys. Returns whether keys were there; false where nobody may use keyctl(2). Call it only for a user
+ * without processes, which could signal this one meanwhile. Needs root. Throws SystemError, with ENOKEY where areKeysShut is true.
  */
 export function clearKeys(uid: number): boolean {
   if (uid === 0) throw new SystemError(EPERM, "keyctl", undefined);
   // Root's, which counts as nothing that the user has: the user may have as much as a user may.
-  keyctl(GET_KEYRING_ID, THREAD_KEYRING, 1);
+  const isRefused = syscall(SYS_keyctl, GET_KEYRING_ID, THREAD_KEYRING, 1) < 0;
+  // Nor can anybody else here: in a container, or the kernel has no keys.
+  if (isRefused && [EPERM, ENOSYS].includes(errno())) return false;
   const had = withRealId(uid, () =>
     withFileIds(uid, 0, () => {
       const persistent = persistentOf(uid);

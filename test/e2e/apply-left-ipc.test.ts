@@ -161,6 +161,14 @@ test("no thread of the run keeps the uid, and the run does not take itself for a
   expect([status, changes.flatMap(({ warnings }) => warnings)]).toEqual([0, []]);
 });
 
+test("where nobody may use keyctl(2), as in a container, keys are in nobody's way", () => {
+  ipc(UID, "key");
+  const apply = ["-e", "inject=keyctl:error=EPERM", "jailkit", "apply", "--prune", "--delete-homes"];
+  m.write(FILE, CARL);
+  const { stderr } = m.must(["strace", "-f", "-qq", "-o", "/dev/null", ...apply]);
+  expect([uidIn(m, "carl"), stderr.includes("in the kernel")]).toEqual([UID, false]);
+});
+
 test("what another account with the uid has stays", () => {
   m.must(["useradd", "-M", "-o", "-u", `${UID}`, "twin"]);
   ipc(UID, "make");
