@@ -10,6 +10,7 @@ import { RecordError } from "../../src/jail/record/record-file.ts";
 import type { JailFacts } from "../../src/jails/jails.ts";
 import { listReport } from "../../src/jails/list-report.ts";
 import type { SocketStatus } from "../../src/log-socket/monitor/status.ts";
+import type { AccountFault } from "../../src/status/account-fault.ts";
 import {
   chosen,
   commandForAll,
@@ -205,6 +206,30 @@ describe("findings", () => {
       ["config", "/etc/jailkit/jk_lsh.ini:2", "jailkit config check"],
     ]);
     expect(page(machine({ config }))).toContain("Configuration  1 file in /etc/jailkit, 2 errors, 1 warning");
+  });
+
+  test("a home outside of the jail is told by the account, and not by its section, too", () => {
+    const file = "/etc/jailkit/jails.d/a.ini";
+    const of = (line: number, code: "no-home" | "not-their-home" | "holds-home" | "unknown-group") =>
+      ({ file, line, column: 1, severity: "error", code, message: "x", remedy: undefined }) as const;
+    const config = {
+      files: [file],
+      findings: [of(3, "no-home"), of(3, "unknown-group"), of(9, "no-home"), of(3, "not-their-home")],
+      failures: [],
+    };
+    const remedy = "usermod -d /srv/a/./home/ann ann";
+    const fault = { kind: "no-jail", subject: "ann", message: "x", remedy } as const;
+    const declared = { kind: "user", name: "ann", file, line: 3 } as const;
+    const users = [user("ann", undefined), user("bob", undefined)];
+    const told = (more: Partial<AccountFault>) =>
+      found(machine({ config, users, accounts: [{ ...fault, ...more }] }));
+    const rest = [
+      ["no-jail", "ann", remedy],
+      ["no-jail", "bob", "jailkit explain bob"],
+    ];
+    const at = (line: number) => ["config", `${file}:${line}`, "jailkit config check"];
+    expect(told({ declared })).toEqual([at(3), at(9), ...rest]);
+    expect(told({})).toEqual([at(3), at(3), at(9), at(3), ...rest]);
   });
 
   test("log sockets that do not work", () => {
