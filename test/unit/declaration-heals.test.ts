@@ -231,7 +231,7 @@ describe("a value that is too long is told once, and stays", () => {
         const found = problemsIn(text).map(({ code }) => code);
         expect(found).toEqual(["too-long"]);
       }
-  });
+  }, 60_000);
 
   test("with a comment, whose line of passwd(5) it makes too long", () => {
     const text = `${JAIL}[user ta]\njail = /${long}\nshell = /bin/bash\ncomment = A\n`;

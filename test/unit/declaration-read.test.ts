@@ -601,7 +601,7 @@ describe("files", () => {
     expect(error).toBeInstanceOf(DeclarationError);
     const all = error instanceof DeclarationError ? error.all : [];
     expect(all.map(({ position, finding }) => [position?.line, finding])).toEqual([[2, "too-long"]]);
-  });
+  }, 60_000);
 
   test("the first error is thrown with its place and a remedy", () => {
     const file = write("a.ini", "[jail /srv/a]\nsectons = x\n\n[user anna]\n");
