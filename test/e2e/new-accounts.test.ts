@@ -121,7 +121,7 @@ describe("uids:", () => {
 
   test("who cannot be created for another reason takes none", () => {
     limit("UID_MIN 40000", "UID_MAX 40000");
-    sh(`ln -sfn home ${J}/link`);
+    sh(`ln -sfn /home ${J}/link`);
     m.write(
       FILE,
       JAILS +

@@ -293,6 +293,8 @@ const NO_REMEDY: Readonly<Partial<Record<FindingCode, string>>> = {
   "bad-command": "which command lines are meant is the administrator's to say",
   "hooks-off": "which of the hooks that users brought are to run is the administrator's to say",
   "empty-jail": "what the jail is to have is the administrator's to say",
+  // Its remedy is typed in apply-two-homes.test.ts.
+  "two-homes": "no jail here has a link in the place of its homes",
   // Its remedy is typed in apply-kept-homes.test.ts.
   "kept-home": "no account here was removed without its home",
   // Its remedy is typed in apply.test.ts.

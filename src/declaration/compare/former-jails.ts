@@ -2,6 +2,7 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { isMissing } from "../../../ffi/files.ts";
 import { quoted } from "../../cli/display.ts";
 import { operands } from "../../cli/shell-word.ts";
+import { linkIn } from "../../jail/fs/leads-into.ts";
 import { type JailMount, jailMounts } from "../../jail/fs/unmount.ts";
 import { isBare, unmounted } from "../../jail/record/emptied.ts";
 import { followLink, followRemedy } from "../../jail/record/named-jail.ts";
@@ -265,7 +266,8 @@ function whyItStays(
     const here = leaving.filter((one) => one.jail === jail);
     // Who lives there is told first.
     const isAlone = whoStays(jail, leaving, namesIn).length === 0;
-    if (isAlone && !isMissing(jail)) requireNoOthersMounts(jail, first);
+    // Its deletion tells of a link.
+    if (isAlone && !isMissing(jail) && linkIn(jail) === undefined) requireNoOthersMounts(jail, first);
     requireNoHomeIn(jail, left, here);
     const which = { jail, unjail: false, userFiles: false, leaving: here, gone: left, others };
     const isThere = !isPlanned || planDelete({ ...which, first }).seen !== undefined;
