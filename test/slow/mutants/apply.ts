@@ -889,7 +889,7 @@ export const APPLY: readonly Mutant[] = [
     ],
   ]),
   ...within("src/declaration/compare/former-jails.ts", "e2e/apply-others-mounts.test.ts", [
-    ["if (isAlone && !isMissing(jail)) requireNoOthersMounts(jail, first);", ""],
+    ["requireNoOthersMounts(jail, first);", ";"],
   ]),
   ...within("src/jails/others-mounts.ts", "e2e/apply-others-mounts.test.ts", [
     ["mount.isOnlyHere && !isEmpty(mount.place)", "false"],
