@@ -5,13 +5,14 @@ import { homeTextAdvice, jailSideRemedy, meantAdvice, orLineOut, takeLinesOut } 
 import { isChrootShell } from "../jail/accounts/jailed-users.ts";
 import { isElsewhere } from "../jail/record/named-jail.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
+import { NOBODY } from "../system/login-defs.ts";
 import { dirsEqual, isHomeIn, jailOfHome, livesIn, normalHome, splitHome } from "../system/separator.ts";
 import type { AccountFacts } from "./account-facts.ts";
 import type { AskMeant } from "./host.ts";
 import { advised, type CheckFinding } from "./rules.ts";
 
 // SYS_UID_MAX of login.defs(5), and nobody
-const isSystemAccount = (uid: number): boolean => uid < 1000 || uid === 65534;
+const isSystemAccount = (uid: number): boolean => uid < 1000 || uid === NOBODY;
 
 /** For an account whose jail was moved here, and whose home is in this one. */
 function movedAdvice(facts: AccountFacts, { home }: PasswdEntry, real: PasswdEntry): Advice | undefined {

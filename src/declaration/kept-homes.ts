@@ -8,7 +8,7 @@ import { hostPath, isDirectory, type JailRoot, joinPath, openJailRoot } from "..
 import { mayComeBack } from "../jail/record/emptied.ts";
 import type { LeftHome } from "../jails/delete-request.ts";
 import type { ReservedUids } from "../system/login-defs.ts";
-import { hostUser } from "../system/name-services.ts";
+import { hostUser, isNobodys } from "../system/name-services.ts";
 import { jailOfHome, joinHome } from "../system/separator.ts";
 import { jailIdAt } from "./ids.ts";
 import { isElsewhere, isWholeJail, keptKey, openPlace, placeOf } from "./kept-where.ts";
@@ -163,8 +163,7 @@ export class KeptHomes implements ReservedUids {
   #whyHome(isWanted: (uid: number) => boolean) {
     for (const uid of this.#byUid.keys()) {
       const found = isWanted(uid) ? this.of(uid, isWholeJail) : undefined;
-      const isNobodys = found !== undefined && answered(() => hostUser(uid) === undefined) === true;
-      if (isNobodys && found.place !== undefined) return whyHome(found.home, found.place);
+      if (found?.place !== undefined && isNobodys(uid)) return whyHome(found.home, found.place);
     }
     return undefined;
   }

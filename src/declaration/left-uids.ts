@@ -1,6 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { display, quoted } from "../cli/display.ts";
-import { answered, describeError, isReported, JailkitError, remedyOf } from "../cli/error.ts";
+import { describeError, isReported, JailkitError, remedyOf } from "../cli/error.ts";
 import type { Remedy } from "../cli/remedy.ts";
 import { operands } from "../cli/shell-word.ts";
 import { CHANGES, type Owned, ownedIn } from "../jail/fs/owned.ts";
@@ -12,7 +12,7 @@ import { giveAllCommand, giveCommand } from "../system/give.ts";
 import { type Holder, holdersOf, waysOf } from "../system/holders.ts";
 import { type IpcObject, ipcOf, ipcText } from "../system/ipc.ts";
 import { firstUserId } from "../system/login-defs.ts";
-import { hostUser } from "../system/name-services.ts";
+import { isNobodys } from "../system/name-services.ts";
 import { whyStays } from "../users/kernel-objects.ts";
 import { endingOf, MOST_PIDS } from "../users/sessions.ts";
 import { listed } from "./change.ts";
@@ -169,9 +169,9 @@ const MOST_SHOWN = 3;
 export function whyLeft(left: readonly LeftUid[], isWanted: (uid: number) => boolean) {
   const wanted = left.filter(({ uid }) => uid === undefined || isWanted(uid));
   // Whoever has an account owns these files.
-  const isNobodys = ({ uid }: LeftUid) =>
-    uid !== undefined && answered(() => hostUser(uid) === undefined) === true;
-  const first = wanted.find(isNobodys) ?? wanted.find(({ uid }) => uid === undefined);
+  const first =
+    wanted.find(({ uid }) => uid !== undefined && isNobodys(uid)) ??
+    wanted.find(({ uid }) => uid === undefined);
   if (first === undefined) return undefined;
   const others = [...new Set(wanted.map(({ jail }) => jail))].filter((jail) => jail !== first.jail);
   const more = others.length > MOST_SHOWN ? ` and ${others.length - MOST_SHOWN} more` : "";

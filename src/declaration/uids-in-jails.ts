@@ -13,7 +13,7 @@ import { allKnownJails } from "../jails/known.ts";
 import { giveCommand } from "../system/give.ts";
 import { hasShutKeys } from "../system/ipc.ts";
 import type { ReservedUids } from "../system/login-defs.ts";
-import { hostUser } from "../system/name-services.ts";
+import { hostUser, isNobodys } from "../system/name-services.ts";
 import { joinHome } from "../system/separator.ts";
 import { forgetLine } from "../users/plan.ts";
 import type { FaultText } from "./change.ts";
@@ -61,8 +61,7 @@ export class UidsInJails {
     const found = [...this.#holders().values()].find(({ uid }) => isWanted(uid));
     if (found === undefined) return undefined;
     // Another one may have it, of which nobody knows while a name service is silent.
-    const isNobodys = answered(() => hostUser(found.uid) === undefined) === true;
-    const { what, remedy } = toldOf(found, isNobodys);
+    const { what, remedy } = toldOf(found, isNobodys(found.uid));
     return { message: remedy === undefined ? what : `${what}; ${waysOf(found, remedy)}`, remedy };
   }
 

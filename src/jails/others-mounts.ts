@@ -15,7 +15,7 @@ import { fstabText } from "../populate/apply/proc.ts";
 import { commandAt } from "../system/exchange.ts";
 import { below, type Mount, ownMounts } from "../system/mountinfo.ts";
 import { isKernelType, servedMounts, unmountForGood } from "../system/mounts.ts";
-import { hostUser } from "../system/name-services.ts";
+import { isNobodys } from "../system/name-services.ts";
 
 // A file system that somebody has mounted in a jail is none of the jail's own things: on a disk there may be homes of customers,
 // which nothing looks for when it is away, and a tmpfs is nowhere else. So it stays, and with it the jail.
@@ -154,10 +154,8 @@ export function leftOnMounts(root: JailRoot): readonly string[] {
   if (mounts.length === 0) return [];
   const served = answered(servedMounts) ?? new Set<ByteString>();
   const known = new Map<number, boolean>();
-  const isNobodys = (uid: number) =>
-    known.getOrInsertComputed(uid, () => answered(() => hostUser(uid) === undefined) === true);
   return mounts.flatMap((mount) => {
-    const { uid, place } = ofUsersOn(mount, served, isNobodys) ?? {};
+    const { uid, place } = ofUsersOn(mount, served, (uid) => known.getOrInsertComputed(uid, isNobodys)) ?? {};
     if (uid === undefined || place === undefined) return [];
     const where = `the file system (${display(mount.type)}) that was mounted on ${quoted(mount.place)}`;
     return [

@@ -1,7 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { SystemError } from "../../ffi/error.ts";
 import { quoted } from "../cli/display.ts";
-import { JailkitError } from "../cli/error.ts";
+import { answered, JailkitError } from "../cli/error.ts";
 import { answeredGroup, answeredUser, type Group, type PasswdEntry } from "./accounts.ts";
 import { flatAccounts } from "./flat-accounts.ts";
 import { hostText } from "./host-files.ts";
@@ -138,6 +138,9 @@ const GROUPS: Source<Group> = {
  * "name-refused" if one does not take the name.
  */
 export const hostUser = (key: Key): PasswdEntry | undefined => services.find(USERS, key);
+
+/** Whether no account has a uid; false also if that is not known. */
+export const isNobodys = (uid: number): boolean => answered(() => hostUser(uid) === undefined) === true;
 
 /** The same for the group of a name or gid. */
 export const hostGroup = (key: Key): Group | undefined => services.find(GROUPS, key);

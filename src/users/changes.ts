@@ -1,12 +1,12 @@
 import { display } from "../cli/display.ts";
-import { answered, JailkitError } from "../cli/error.ts";
+import { JailkitError } from "../cli/error.ts";
 import { readJailAccounts } from "../jail/accounts/accounts.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
 import { requireWritable } from "../jail/fs/writable.ts";
 import { requireOwnName } from "../system/account-name.ts";
 import { isLocalUser, userHint } from "../system/account-tools.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
-import { hostUser } from "../system/name-services.ts";
+import { hostUser, isNobodys } from "../system/name-services.ts";
 import { livesIn } from "../system/separator.ts";
 import { forgetAccount, recall } from "./account-record.ts";
 import type { AccountRun, PlannedChange } from "./account-run.ts";
@@ -99,6 +99,5 @@ function leaverOf(user: PasswdEntry | undefined, line: PasswdEntry | undefined, 
   // What root has put there is none of the line.
   if ((user ?? line)?.uid === 0) return undefined;
   if (user !== undefined) return livesIn(path, user.home) && isLocalUser(user.name) ? undefined : user;
-  const isNobodys = line !== undefined && answered(() => hostUser(line.uid) === undefined) === true;
-  return isNobodys ? line : undefined;
+  return line !== undefined && isNobodys(line.uid) ? line : undefined;
 }

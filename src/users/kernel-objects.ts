@@ -3,7 +3,6 @@ import { isProcessOf } from "../../ffi/process.ts";
 import { answered, describeError, isReported, JailkitError } from "../cli/error.ts";
 import { passwdByUid } from "../system/accounts.ts";
 import { attachedTo, hasKeyrings, type IpcObject, ipcOf, ipcText, removeObjects } from "../system/ipc.ts";
-import { hostUser } from "../system/name-services.ts";
 import { endSessions } from "../system/processes.ts";
 import { endingOf, MOST_PIDS, type Owner, ownerText } from "./sessions.ts";
 
@@ -17,9 +16,6 @@ interface Hearer {
 
 /** The objects of a user in the kernel, which outlive processes. Throws SystemError. */
 export const objectsOf = (uid: number): readonly IpcObject[] => ipcOf(new Set([uid])).get(uid) ?? [];
-
-/** Whether no account has a uid; false also if that is not known. */
-export const isNobodys = (uid: number): boolean => answered(() => hostUser(uid) === undefined) === true;
 
 /**
  * Removes what the kernel keeps of a user without processes, and whoever gets the uid later would have: objects of System V IPC

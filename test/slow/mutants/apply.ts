@@ -1294,7 +1294,7 @@ export const APPLY: readonly Mutant[] = [
   ]),
   ...within("src/users/changes.ts", "e2e/apply-directory-gone.test.ts", [
     [" && isLocalUser(user.name)", ""],
-    ["return isNobodys ? line : undefined;", "return undefined;"],
+    ["return line !== undefined && isNobodys(line.uid) ? line : undefined;", "return undefined;"],
     ["if (leaver !== undefined && dryRun)", "if (false)"],
   ]),
   ...within("src/declaration/carry-out/lose.ts", "e2e/apply-home-in-the-way.test.ts", [
