@@ -26,15 +26,21 @@ const ATTEMPTS = 1000;
 const keyctl = (command: number, a: number, b = 0, c = 0): number =>
   check(syscall(SYS_keyctl, command, a, b, c), "keyctl");
 
+/** The number of a keyring by what the kernel calls it; negative, with an error, for none. */
+const numberOf = (ring: number): number => syscall(SYS_keyctl, GET_KEYRING_ID, ring);
+
 /**
- * Calls `work` while this process has the real id of a user, by which the kernel knows whose keyrings are meant. All of its threads:
- * one that starts meanwhile has it from this one, and would keep it.
+ * Calls `work` while this process has the real id of a user, by which the kernel knows whose keyrings are meant, and the id for files,
+ * which has the rights of the user to them. The real one in all of its threads: one that starts meanwhile has it from this one, and
+ * would keep it.
  */
-function withRealId<T>(uid: number, work: () => T): T {
+function asUser<T extends number | boolean>(uid: number, work: () => T): T {
   check(libc.setresuid(uid, SAME, SAME), "setresuid");
   try {
     if (userIds().join() !== `${uid},0,0`) throw new SystemError(EPERM, "setresuid", undefined);
-    return work();
+    const done = withFileIds(uid, 0, work);
+    if (done === undefined) throw new SystemError(EPERM, "setfsuid", undefined);
+    return done;
   } finally {
     becomeUser(0);
   }
@@ -68,7 +74,7 @@ function take(ring: number): number {
   const once = () => {
     // Its user may have taken the own rights to it.
     syscall(SYS_keyctl, SETPERM, ring, RIGHTS);
-    const serial = syscall(SYS_keyctl, GET_KEYRING_ID, ring);
+    const serial = numberOf(ring);
     // For root's rights to it, also when the kernel calls another one so.
     return serial < 0 || syscall(SYS_keyctl, LINK, serial, THREAD_KEYRING) < 0 ? -1 : serial;
   };
@@ -91,7 +97,7 @@ function remove(ring: number, except = 0): boolean {
 /** Waits until the kernel has made another keyring, which it does at once. Throws SystemError EBUSY. */
 function awaitOther(ring: number, than: number): void {
   const isOther = (serial: number) => serial >= 0 && serial !== than;
-  const serial = inTime(() => syscall(SYS_keyctl, GET_KEYRING_ID, ring), isOther);
+  const serial = inTime(() => numberOf(ring), isOther);
   if (!isOther(serial)) throw new SystemError(EBUSY, "keyctl", undefined);
 }
 
@@ -117,22 +123,18 @@ export function clearKeys(uid: number): boolean {
   const isRefused = syscall(SYS_keyctl, GET_KEYRING_ID, THREAD_KEYRING, 1) < 0;
   // Nor can anybody else here: in a container, or the kernel has no keys.
   if (isRefused && [EPERM, ENOSYS].includes(errno())) return false;
-  const had = withRealId(uid, () =>
-    withFileIds(uid, 0, () => {
-      const persistent = persistentOf(uid);
-      const own = take(USER_KEYRING);
-      const session = take(USER_SESSION_KEYRING);
-      const hadPersistent = persistent !== undefined && remove(persistent);
-      // Both by their numbers: the kernel makes another one with a link to that of the user as soon as it finds none.
-      const hadOwn = remove(own);
-      const hadSession = remove(session, own);
-      awaitOther(USER_KEYRING, own);
-      awaitOther(USER_SESSION_KEYRING, session);
-      return hadPersistent || hadOwn || hadSession;
-    }),
-  );
-  if (had === undefined) throw new SystemError(EPERM, "setfsuid", undefined);
-  return had;
+  return asUser(uid, () => {
+    const persistent = persistentOf(uid);
+    const own = take(USER_KEYRING);
+    const session = take(USER_SESSION_KEYRING);
+    const hadPersistent = persistent !== undefined && remove(persistent);
+    // Both by their numbers: the kernel makes another one with a link to that of the user as soon as it finds none.
+    const hadOwn = remove(own);
+    const hadSession = remove(session, own);
+    awaitOther(USER_KEYRING, own);
+    awaitOther(USER_SESSION_KEYRING, session);
+    return hadPersistent || hadOwn || hadSession;
+  });
 }
 
 /**
@@ -141,8 +143,4 @@ export function clearKeys(uid: number): boolean {
  * only for a user without processes. Needs root. Throws SystemError.
  */
 export const areKeysShut = (uid: number): boolean =>
-  uid !== 0 &&
-  withRealId(
-    uid,
-    () => shown(() => syscall(SYS_keyctl, GET_KEYRING_ID, USER_KEYRING)) < 0 && errno() === ENOKEY,
-  );
+  uid !== 0 && asUser(uid, () => shown(() => numberOf(USER_KEYRING)) < 0 && errno() === ENOKEY);
