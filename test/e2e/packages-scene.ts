@@ -161,7 +161,7 @@ export function repository(m: Machine, folder: string, ...debs: string[]): (...w
   m.remove(folder);
   m.mkdir(folder);
   const paragraphs = debs.map((deb) => {
-    m.must(["ln", deb, `${folder}/`]);
+    m.must(["ln", "-s", deb, `${folder}/`]);
     const digest = m.must(["sha256sum", deb]).stdout.split(" ")[0];
     const size = m.must(["stat", "-c", "%s", deb]).stdout.trim();
     const control = m.must(["dpkg-deb", "-f", deb]).stdout.trimEnd();
