@@ -26,14 +26,21 @@ export function holdersOfGids(gids: ReadonlySet<number>, stop: string): readonly
     for (let pass = 0; pass < PASSES; pass++)
       for (const pid of seen.newIn(proc)) {
         stopIfInterrupted(stop);
-        lookingAt(pid, () => {
-          const uids = uidsOf(proc, pid);
-          if (uids.size === 0 || (uids.size === 1 && uids.has("0"))) return;
-          const threads = namesIn(proc, `${pid}/task`).map((tid) => `${pid}/task/${tid}`);
-          const all = threads.flatMap((thread) => GIDS.exec(readOf(proc, thread, "status"))?.slice(1) ?? []);
-          for (const gid of new Set(all.map(Number))) if (gids.has(gid)) found.push({ pid, uids, gid });
-        });
+        const uids = uidsOf(proc, pid, undefined, stop);
+        if (uids.size === 0 || (uids.size === 1 && uids.has("0"))) continue;
+        const own = lookingAt(pid, () => gidsOf(proc, pid, stop));
+        for (const gid of own) if (gids.has(gid)) found.push({ pid, uids, gid });
       }
   });
   return found;
+}
+
+function gidsOf(proc: number, pid: number, stop: string): ReadonlySet<number> {
+  const own = new Set<number>();
+  for (const thread of namesIn(proc, `${pid}/task`)) {
+    stopIfInterrupted(stop);
+    for (const gid of GIDS.exec(readOf(proc, `${pid}/task/${thread}`, "status"))?.slice(1) ?? [])
+      own.add(Number(gid));
+  }
+  return own;
 }

@@ -5,9 +5,10 @@ import { stopIfInterrupted } from "../cli/interrupt.ts";
 import { FileTables } from "./file-tables.ts";
 import { isInCall, timeOutside } from "./in-call.ts";
 import { lookingAt } from "./looking-at.ts";
-import { AN_IO_URING, hidesIn, linkOf, mapsRing, NAMELESS, ownerOfOpen } from "./open-files.ts";
+import { hidesIn, hidesInMemory, linkOf, NAMELESS, ownerOfOpen, TOO_MUCH } from "./open-files.ts";
 import { SeenProcesses } from "./pids.ts";
 import { examineThreads, MOST_PASSES, namesIn, openProc, uidsAtEnd, uidsOf } from "./processes.ts";
+import { MOST_MILLISECONDS, SumsByUser } from "./sums-by-user.ts";
 
 /** A process that has a uid, or can get it. */
 export interface Holder {
@@ -16,10 +17,12 @@ export interface Holder {
   readonly uids: ReadonlySet<string>;
   /** If it is only possible that it has, or can get, another one: by what it has, printable. */
   readonly may?: string;
+  /** If it is only possible that it has what was looked for: why, printable. */
+  readonly unclear?: string;
 }
 
 /** One that may have any uid. */
-type Doubtful = Required<Holder>;
+type Doubtful = Holder & Required<Pick<Holder, "may">>;
 
 /** Gets a uid that a process has; or the path, in an open /proc, of a file that it has open or executes, and the owner of that. */
 type Note = (
@@ -58,10 +61,8 @@ export function holdersOf(
 export const lookAtHolders = (note: Note, stop: ByteString, most = MOST_OPEN): readonly Doubtful[] =>
   withFd(openProc(), (proc) => new Look(proc, note, stop, most).run());
 
-// Of the open files of all processes of a user, some seconds.
+// Of the open files of all processes of a user.
 const MOST_OPEN = 1 << 18;
-const MOST_MILLISECONDS = 10_000;
-const TOO_MUCH = "more than can be looked at";
 const UNKNOWN = "an open file of which root cannot know the owner";
 
 const byPid = (one: Holder, other: Holder) => one.pid - other.pid;
@@ -95,8 +96,8 @@ class Look {
   /** How often a process was looked at: one whose threads come out of a call each time may pass a file to and fro. */
   readonly #times = new Map<number, number>();
   /** How many open files of a user were looked at, and for how many milliseconds its processes were. */
-  readonly #open = new Map<string, number>();
-  readonly #spent = new Map<string, number>();
+  readonly #open = new SumsByUser();
+  readonly #spent = new SumsByUser();
   /** In how many passes users had new processes, with the last one. */
   readonly #fresh = new Map<string, { readonly holder: Holder; readonly passes: number }>();
   /** By thread. */
@@ -175,18 +176,18 @@ class Look {
     this.#times.set(pid, (this.#times.get(pid) ?? 0) + 1);
     const start = performance.now();
     const atEnd = uidsAtEnd(this.proc, pid);
-    const uids = atEnd ?? uidsOf(this.proc, pid);
+    const uids = atEnd ?? uidsOf(this.proc, pid, undefined, this.stop);
     const holder = { pid, uids };
     if (atEnd === undefined) for (const uid of uids) this.note(Number(uid), holder);
     for (const uid of usersOf(holder)) users?.set(uid, holder);
     // Root has no need of it.
     if (uids.size === 1 && uids.has("0")) return true;
-    if (mostOf(this.#spent, holder) > MOST_MILLISECONDS) {
+    if (this.#spent.most(uids) > MOST_MILLISECONDS) {
       this.#doubt(holder, TOO_MUCH);
       return true;
     }
     const isThere = atEnd === undefined && lookingAt(pid, () => this.#lookAt(holder));
-    addTo(this.#spent, holder, performance.now() - start);
+    this.#spent.add(uids, performance.now() - start);
     return isThere;
   }
 
@@ -216,9 +217,9 @@ class Look {
     });
     if (seen === "unknown") this.#doubt(holder, "threads that end before they can be looked at");
     // Last, as its user can make this wait, and once: threads have one memory, and may be many.
-    let isMapped: boolean | undefined;
-    for (const thread of threads) isMapped ??= mapsRing(proc, thread);
-    if (isMapped) this.#doubt(holder, AN_IO_URING);
+    let hides: string | false | undefined;
+    for (const thread of threads) hides ??= hidesInMemory(proc, thread);
+    this.#doubt(holder, hides || undefined);
     return seen === "examined";
   }
 
@@ -233,10 +234,10 @@ class Look {
 
   /** The names of the open files of a thread; none if its user has too many. */
   #openIn(holder: Holder, thread: ByteString): ByteString[] {
-    const isTooMany = mostOf(this.#open, holder) > this.most;
+    const isTooMany = this.#open.most(holder.uids) > this.most;
     const names = isTooMany ? [] : namesIn(this.proc, `${thread}/fd`);
-    if (this.#times.get(holder.pid) === 1) addTo(this.#open, holder, names.length);
-    if (mostOf(this.#open, holder) <= this.most) return names;
+    if (this.#times.get(holder.pid) === 1) this.#open.add(holder.uids, names.length);
+    if (this.#open.most(holder.uids) <= this.most) return names;
     this.#doubt(holder, TOO_MUCH);
     return [];
   }
@@ -275,12 +276,4 @@ const usersOf = ({ uids }: Holder): string[] => [...uids].filter((uid) => uid !=
 function shuffled<T>(all: readonly T[]): T[] {
   const places = crypto.getRandomValues(new Uint32Array(all.length));
   return [...all.keys()].sort((a, b) => (places[a] ?? 0) - (places[b] ?? 0)).flatMap((at) => all[at] ?? []);
-}
-
-/** The largest sum of the users of a process. */
-const mostOf = (sums: ReadonlyMap<string, number>, holder: Holder): number =>
-  Math.max(0, ...usersOf(holder).map((uid) => sums.get(uid) ?? 0));
-
-function addTo(sums: Map<string, number>, holder: Holder, count: number): void {
-  for (const uid of usersOf(holder)) sums.set(uid, (sums.get(uid) ?? 0) + count);
 }

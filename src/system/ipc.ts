@@ -3,6 +3,7 @@ import { unlinkIfPresent } from "../../ffi/changes.ts";
 import { AT_FDCWD, O_DIRECTORY, O_PATH } from "../../ffi/constants.ts";
 import { isErrno } from "../../ffi/error.ts";
 import { close, entriesOf, openIfPresent, ownerAt, withFd } from "../../ffi/files.ts";
+import { receivedSignal } from "../../ffi/interrupts.ts";
 import { type IpcKind, removeIpc } from "../../ffi/ipc.ts";
 import { areKeysShut } from "../../ffi/keys.ts";
 import { newMount } from "../../ffi/mounts.ts";
@@ -13,6 +14,7 @@ import { lookingAt } from "./looking-at.ts";
 import { kernelFileSystem } from "./mounts.ts";
 import { pidsIn } from "./pids.ts";
 import { openProc, readOf, uidsOf } from "./processes.ts";
+import { MOST_MILLISECONDS, SumsByUser } from "./sums-by-user.ts";
 
 /** What processes have in common by the kernel, and what stays there when they have ended. */
 export type IpcObject =
@@ -127,24 +129,40 @@ const ATTACHED = /^[0-9a-f]+-[0-9a-f]+ [a-z-]{4} [0-9a-f]+ 00:01 (\d+) +\/SYSV[0
 export const segmentsIn = (maps: ByteString): ReadonlySet<number> =>
   new Set(maps.matchAll(ATTACHED).map(([, id]) => Number(id)));
 
-/** The processes that have one of some segments attached. Throws SystemError. */
+const UNCLEAR = "they have more in their memory than can be looked at";
+
+/**
+ * The processes that have one of some segments attached, and those that may: of the same users, or of any where none is known to.
+ * A signal that is held back ends the look: whoever asked hears it at its next step. Throws SystemError.
+ */
 export function attachedTo(objects: readonly IpcObject[]): readonly Holder[] {
   const ids = new Set(objects.flatMap((object) => (object.kind === "shm" ? [object.id] : [])));
   if (ids.size === 0) return [];
-  return withFd(openProc(), (proc) =>
-    pidsIn(proc).flatMap((pid) => {
-      const maps = lookingAt(pid, () => mapsOf(proc, pid));
-      return segmentsIn(maps).isDisjointFrom(ids) ? [] : [{ pid, uids: uidsOf(proc, pid) }];
-    }),
-  );
+  const sure: Holder[] = [];
+  const perhaps: Holder[] = [];
+  const spent = new SumsByUser();
+  withFd(openProc(), (proc) => {
+    for (const pid of pidsIn(proc)) {
+      if (receivedSignal() !== undefined) break;
+      const start = performance.now();
+      const uids = uidsOf(proc, pid);
+      const has =
+        spent.most(uids) > MOST_MILLISECONDS ? undefined : lookingAt(pid, () => hasAttached(proc, pid, ids));
+      spent.add(uids, performance.now() - start);
+      if (has === undefined) perhaps.push({ pid, uids, unclear: UNCLEAR });
+      else if (has) sure.push({ pid, uids });
+    }
+  });
+  const known = new Set(sure.flatMap(({ uids }) => [...uids].filter((uid) => uid !== "0")));
+  return [...sure, ...perhaps.filter(({ uids }) => sure.length === 0 || !known.isDisjointFrom(uids))];
 }
 
-/** What a process has in its memory; of one in too many parts that is not known. */
-function mapsOf(proc: number, pid: number): ByteString {
+/** Undefined for a process with too many parts of memory: that is not known. */
+function hasAttached(proc: number, pid: number, ids: ReadonlySet<number>): boolean | undefined {
   try {
-    return readOf(proc, pid, "maps", MOST_MAPS);
+    return !segmentsIn(readOf(proc, pid, "maps", MOST_MAPS)).isDisjointFrom(ids);
   } catch (error) {
-    if (isErrno(error, "EFBIG")) return "";
+    if (isErrno(error, "EFBIG")) return undefined;
     throw error;
   }
 }

@@ -7,7 +7,8 @@ import { readOf } from "./processes.ts";
 
 /** What proc(5) calls an io_uring, and no file. */
 const RING = "anon_inode:[io_uring]";
-export const AN_IO_URING = "an io_uring";
+const AN_IO_URING = "an io_uring";
+export const TOO_MUCH = "more than can be looked at";
 /** How the link of a file without a name ends. */
 export const NAMELESS = " (deleted)";
 const MOST_MAPS = 1 << 26;
@@ -22,13 +23,13 @@ export function hidesIn(proc: number, thread: ByteString, name: ByteString): str
   return Number(count ?? 0) > 0 ? "a socket with open files in its queue" : undefined;
 }
 
-/** Whether an io_uring is in the memory of a thread, or may be, as in one of too many parts; undefined if it has ended. */
-export function mapsRing(proc: number, thread: ByteString): boolean | undefined {
+/** What files may be in that the memory of a thread has, printable, or false; undefined if it has ended. */
+export function hidesInMemory(proc: number, thread: ByteString): string | false | undefined {
   try {
     const maps = readOf(proc, thread, "maps", MOST_MAPS);
-    return maps === "" ? undefined : maps.includes(` ${RING}\n`);
+    return maps === "" ? undefined : maps.includes(` ${RING}\n`) && AN_IO_URING;
   } catch (error) {
-    if (isErrno(error, "EFBIG")) return true;
+    if (isErrno(error, "EFBIG")) return TOO_MUCH;
     throw error;
   }
 }

@@ -13,7 +13,9 @@ import {
 } from "../../ffi/files.ts";
 import { libc } from "../../ffi/libc.ts";
 import { isProcessOf, sendSignal } from "../../ffi/process.ts";
+import { stopIfInterrupted } from "../cli/interrupt.ts";
 import type { Remedy } from "../cli/remedy.ts";
+import { lookingAt } from "./looking-at.ts";
 import { noProc } from "./mountinfo.ts";
 import { isProc } from "./mounts.ts";
 import { pidsIn, SeenProcesses } from "./pids.ts";
@@ -150,26 +152,25 @@ function isOf(proc: number, pid: number, ids: ReadonlySet<string>, uid: number):
 const isInNamespaceOf = (proc: number, pid: number, uid: number): boolean =>
   new RegExp(`^ *\\d+ +${uid} +1$`, "m").test(readOf(proc, pid, "uid_map"));
 
-/** The largest range of uids that there are for this process (user_namespaces(7)). Throws SystemError. */
-export function mappedUids(): { first: number; count: number } {
-  const text = withFd(openProc(), (proc) => readOf(proc, "self", "uid_map"));
-  const ranges = text.matchAll(/^ *(\d+) +\d+ +(\d+)$/gm);
-  return ranges
-    .map(([, first, count]) => ({ first: Number(first), count: Number(count) }))
-    .reduce((largest, range) => (range.count > largest.count ? range : largest), { first: 0, count: 0 });
-}
-
-/** The user ids of a process, of all its threads that have not ended: one may have kept what the others have given up. */
+/**
+ * The user ids of a process, of all its threads that have not ended: one may have kept what the others have given up. The kernel
+ * writes all groups of a thread, too, which may be 65,536. Throws SystemError, and, with `stop`, JailkitError for a signal.
+ */
 export function uidsOf(
   proc: number,
   pid: number | ByteString,
   status = readStatus(proc, pid),
+  stop?: string,
 ): ReadonlySet<string> {
   const uids = new Set(idsIn(status));
   if ((THREADS.exec(status)?.[1] ?? "1") === "1") return uids;
-  for (const thread of namesIn(proc, `${pid}/task`))
-    for (const uid of idsIn(readStatus(proc, `${pid}/task/${thread}`))) uids.add(uid);
-  return uids;
+  return lookingAt(Number(pid) || undefined, () => {
+    for (const thread of namesIn(proc, `${pid}/task`)) {
+      if (stop !== undefined) stopIfInterrupted(stop);
+      for (const uid of idsIn(readStatus(proc, `${pid}/task/${thread}`))) uids.add(uid);
+    }
+    return uids;
+  });
 }
 
 const idsIn = (status: ByteString): readonly string[] =>

@@ -42,7 +42,7 @@ export function worksIn(
         return { mounts, shows: place !== undefined && shownBy(mounts, own, place) };
       });
     for (const pid of pids ?? pidsIn(proc)) {
-      const [uid = "0", ...others] = uidsOf(proc, pid);
+      const [uid = "0", ...others] = uidsOf(proc, pid, undefined, stop);
       if (uid === "0" || others.includes("0") || (wanted !== undefined && Number(uid) !== wanted)) continue;
       if (stop !== undefined) stopIfInterrupted(stop);
       const isIn = lookingAt(pid, () => {

@@ -56,7 +56,11 @@ export function endingOf(
   const first = firstUserId();
   const byUid = Map.groupBy(processes, ({ uids }) => Number([...uids].find((one) => one !== "0") ?? 0));
   const found = [...byUid].map(([uid, all]) => ({ uid, pids: all.map(({ pid }) => pid), all }));
-  const whose = found.map(({ uid, pids }) => `${uidText(uid)} (${shownPids(pids)})`).join(", ");
+  const whoseAre = ({ uid, pids, all }: (typeof found)[number]) => {
+    const unclear = all.find((one) => one.unclear !== undefined)?.unclear;
+    return `${uidText(uid)} (${shownPids(pids)}${unclear === undefined ? "" : `, perhaps: ${unclear}`})`;
+  };
+  const whose = found.map(whoseAre).join(", ");
   const isWhole = ({ uid, all }: (typeof found)[number]) => uid >= first && all.length > most;
   const single = found.flatMap((one) => one.all.filter(({ uids }) => uids.has("0") || !isWhole(one)));
   const whole = found.filter((one) => isWhole(one) && one.all.some(({ uids }) => !uids.has("0")));

@@ -1,10 +1,11 @@
 import { SIGKILL, SIGSTOP } from "../../ffi/constants.ts";
 import { isErrno } from "../../ffi/error.ts";
+import { withFd } from "../../ffi/files.ts";
 import { isProcessOf, killAllOf } from "../../ffi/process.ts";
 import { answered, JailkitError } from "../cli/error.ts";
 import { type LoginNote, noteLogin } from "../jail/fs/login-notes.ts";
 import { hostUser } from "../system/name-services.ts";
-import { mappedUids, processesByUid, processesOf, signalEachOf } from "../system/processes.ts";
+import { openProc, processesByUid, processesOf, readOf, signalEachOf } from "../system/processes.ts";
 import { endUnauthenticated, unauthenticated } from "../system/sshd/unauthenticated.ts";
 import { shownPids, whatRuns } from "./sessions.ts";
 
@@ -17,6 +18,15 @@ const MOST_DRAWS = 1000;
 
 /** Whether a process has a uid. */
 const isInUse = (uid: number): boolean => isProcessOf(uid) || processesByUid()(uid).length > 0;
+
+/** The largest range of uids that there are for this process (user_namespaces(7)). Throws SystemError. */
+function mappedUids(): { first: number; count: number } {
+  const text = withFd(openProc(), (proc) => readOf(proc, "self", "uid_map"));
+  const ranges = text.matchAll(/^ *(\d+) +\d+ +(\d+)$/gm);
+  return ranges
+    .map(([, first, count]) => ({ first: Number(first), count: Number(count) }))
+    .reduce((largest, range) => (range.count > largest.count ? range : largest), { first: 0, count: 0 });
+}
 
 /**
  * A uid that no account and no process has: see killAllOf. It is one of the highest, which on a machine without a user namespace

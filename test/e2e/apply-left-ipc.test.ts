@@ -17,7 +17,7 @@ const EVE = JAIL + user("eve");
 const END = `jailkit terminate-user --uid=${UID}`;
 
 /** Words: what to make, with which rights, or what to do with it. */
-const IPC = `import ctypes, os, platform, sys, time
+const IPC = `import ctypes, os, platform, sys, tempfile, time
 c = ctypes.CDLL(None, use_errno=True)
 c.shmat.restype = ctypes.c_void_p
 arm = platform.machine() == "aarch64"
@@ -57,6 +57,16 @@ elif sys.argv[1] == "fill":
     while c.syscall(add_key, b"user", b"fill%d" % n, b"x", 1, -4) >= 0: n += 1
 elif sys.argv[1] == "hold":
     must(c.shmat(c.shmget(0x4711, 0, 0), None, 0)); print("held", flush=True); time.sleep(1000)
+elif sys.argv[1] == "hide":
+    c.shmat(c.shmget(0x4711, 0, 0), None, 0)
+    # proc(5) shows a path of 2,000 bytes for each of 65,000 parts of the memory.
+    os.chdir(tempfile.mkdtemp())
+    for _ in range(10): os.mkdir("d" * 200); os.chdir("d" * 200)
+    fd = os.open("f", os.O_RDWR | os.O_CREAT); os.ftruncate(fd, 4096)
+    c.mmap.restype = ctypes.c_void_p
+    c.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t] + 3 * [ctypes.c_int] + [ctypes.c_long]
+    for _ in range(65000): c.mmap(None, 4096, 1, 1, fd, 0)
+    print("held", flush=True); time.sleep(1000)
 else:
     found = ["shm"] * (c.shmget(0x4711, 0, 0) >= 0) + ["sem"] * (c.semget(0x4711, 0, 0) >= 0)
     found += ["msg"] * (c.msgget(0x4711, 0) >= 0) + ["mq"] * (c.mq_open(b"/left", os.O_RDWR) >= 0)
@@ -211,22 +221,42 @@ test("message queues go, too, where the kernel shows them only at their place, a
   m.must(["umount", "/dev/mqueue"]);
 });
 
-test("a segment that another user has attached stays, and reserves the uid until that has ended", async () => {
-  ipc(UID, "make", "666");
-  const eve = m.start(as("eve", "hold"));
+test.each([
+  ["hold", "eve", "'eve' \\(\\d+\\)"],
+  ["hide", "mail", "'mail' \\(\\d+, perhaps: they have more in their memory than can be looked at\\)"],
+])(
+  "a segment that another user has attached stays, and reserves the uid until that has ended: %s",
+  async (how, name, who) => {
+    ipc(UID, "make", "666");
+    const other = m.start(as(name, how));
+    await other.until(({ stdout }) => stdout.includes("held") || undefined);
+    const { status, warnings } = removal();
+    expect([status, warnings]).toEqual([
+      0,
+      [expect.stringMatching(new RegExp(`1 shared memory segment of 'bob' stays? in the kernel.*${who}`))],
+    ]);
+    m.write(FILE, CARL);
+    const [problem] = linesOf(m).summary.problems;
+    expect(problem?.code).toBe("left-uid");
+    expect(m.run(END.split(" "))).toMatchObject({ status: 1, stderr: expect.stringContaining(`'${name}'`) });
+    other.kill();
+    await other.ended;
+    expect(linesOf(m).status).toBe(0);
+  },
+);
+
+test("of a process with too much in its memory to look at that is said, and the account stays", async () => {
+  const eve = m.start(as("eve", "hide"));
   await eve.until(({ stdout }) => stdout.includes("held") || undefined);
-  const { status, warnings } = removal();
-  expect([status, warnings]).toEqual([
-    0,
-    [expect.stringMatching(/1 shared memory segment of 'bob' stays? in the kernel.*'eve' \(\d+\)/)],
-  ]);
-  m.write(FILE, CARL);
-  const [problem] = linesOf(m).summary.problems;
-  expect(problem?.code).toBe("left-uid");
-  expect(m.run(END.split(" "))).toMatchObject({ status: 1, stderr: expect.stringContaining("'eve'") });
+  const { status, problems } = removal();
+  const message = expect.stringMatching(
+    /^user bob: processes of 'eve' \(\d+\) have more than can be looked at, in which they may keep a setuid program of 'bob'/,
+  );
+  expect([status, problems]).toMatchObject([1, [{ code: "has-processes", message }]]);
   eve.kill();
   await eve.ended;
-  expect(linesOf(m).status).toBe(0);
+  m.must((problems[0]?.remedy ?? "").split(" "));
+  expect(removal().status).toBe(0);
 });
 
 test("an account that stays keeps it", () => {

@@ -817,10 +817,10 @@ export const APPLY: readonly Mutant[] = [
   ]),
   ...within("src/system/holders.ts", "unit/processes.test.ts", [
     [
-      "=== 1) addTo(this.#open, holder, names.length);",
-      "=== 1) this.#open.set(`${holder.pid}`, names.length);",
+      "=== 1) this.#open.add(holder.uids, names.length);",
+      "=== 1) this.#open.add(new Set([`${holder.pid}`]), names.length);",
     ],
-    ["const uids = atEnd ?? uidsOf(this.proc, pid);", "const uids = uidsOf(this.proc, pid);"],
+    ["const uids = atEnd ?? uidsOf(", "const uids = uidsOf("],
     ["this.#shuffle(holder, thread, open);", ""],
     ["else if (uid !== undefined) this.note(uid, holder, { proc, path });", ""],
     [" && timeOutside(this.proc, thread) >= outside + OUTSIDE", " && false"],
@@ -1239,6 +1239,12 @@ export const APPLY: readonly Mutant[] = [
     ["if (isNobodys(user.uid)) ", ""],
   ]),
   ...within("ffi/keys.ts", "e2e/apply-left-ipc.test.ts", [["keyctl(INVALIDATE, ring);", ""]]),
+  ...within("src/system/ipc.ts", "e2e/apply-left-ipc.test.ts", [
+    ['if (isErrno(error, "EFBIG")) return undefined;', 'if (isErrno(error, "EFBIG")) return false;'],
+  ]),
+  ...within("src/system/open-files.ts", "e2e/apply-left-ipc.test.ts", [
+    ['if (isErrno(error, "EFBIG")) return TOO_MUCH;', 'if (isErrno(error, "EFBIG")) return AN_IO_URING;'],
+  ]),
   ...within("src/users/create-account.ts", "e2e/apply-left-ipc.test.ts", [
     ["removeKeysOfEarlier(user, run.done);", ""],
   ]),
