@@ -10,8 +10,6 @@ const SAME = 0xffffffff;
 // keyctl(2)
 const GET_KEYRING_ID = 0;
 const SETPERM = 5;
-const CLEAR = 7;
-const LINK = 8;
 const READ = 11;
 const INVALIDATE = 21;
 const GET_PERSISTENT = 22;
@@ -64,28 +62,30 @@ function inTime(ask: () => number, isEnough: (answer: number) => boolean): numbe
   }
 }
 
-/** A number that the kernel gives for keyrings of a user; -1, with ENOKEY, if it shows none. */
-const shown = (ask: () => number): number =>
-  // Another machine with the same kernel may be removing those of the uid, too.
-  inTime(ask, (answer) => answer >= 0 || errno() !== ENOKEY);
+/** The number of a keyring; negative, with an error, if the kernel shows none. */
+const shown = (ring: number): number =>
+  inTime(
+    () => numberOf(ring),
+    // Another machine with the same kernel may be removing those of the uid, too.
+    (answer) => answer >= 0 || errno() !== ENOKEY,
+  );
 
-/** Opens a keyring to root alone, by what the kernel calls it; returns its number. */
-function take(ring: number): number {
-  const once = () => {
-    // Its user may have taken the own rights to it.
-    syscall(SYS_keyctl, SETPERM, ring, RIGHTS);
-    const serial = numberOf(ring);
-    // For root's rights to it, also when the kernel calls another one so.
-    return serial < 0 || syscall(SYS_keyctl, LINK, serial, THREAD_KEYRING) < 0 ? -1 : serial;
-  };
-  return check(shown(once), "keyctl");
+/** Waits until the kernel has made another keyring, which it does at once. Throws SystemError, with EBUSY if it did not. */
+function awaitOther(ring: number, than: number): void {
+  const serial = check(
+    inTime(
+      () => numberOf(ring),
+      (answer) => answer >= 0 && answer !== than,
+    ),
+    "keyctl",
+  );
+  if (serial === than) throw new SystemError(EBUSY, "keyctl", undefined);
 }
 
-/** Removes a keyring; returns whether a key was in it. */
+/** Removes a keyring, which need have no link that root has; returns whether a key was in it. */
 function remove(ring: number, except = 0): boolean {
   try {
     const count = countIn(ring, except);
-    keyctl(CLEAR, ring);
     keyctl(INVALIDATE, ring);
     return count > 0;
   } catch (error) {
@@ -94,11 +94,17 @@ function remove(ring: number, except = 0): boolean {
   }
 }
 
-/** Waits until the kernel has made another keyring, which it does at once. Throws SystemError EBUSY. */
-function awaitOther(ring: number, than: number): void {
-  const isOther = (serial: number) => serial >= 0 && serial !== than;
-  const serial = inTime(() => numberOf(ring), isOther);
-  if (!isOther(serial)) throw new SystemError(EBUSY, "keyctl", undefined);
+/**
+ * Removes one of the two keyrings that the kernel makes anew. By what it calls them, which gives the rights of who possesses them:
+ * to link one would fail for many keyrings in keyrings. Returns its number, and whether a key but `except` was in it.
+ */
+function replace(ring: number, except?: number): { serial: number; had: boolean } {
+  // Its user may have taken the own rights to it.
+  syscall(SYS_keyctl, SETPERM, ring, RIGHTS);
+  const serial = check(shown(ring), "keyctl");
+  const had = remove(ring, except);
+  awaitOther(ring, serial);
+  return { serial, had };
 }
 
 /** The keyring of a user that outlives sessions for some days, as Kerberos uses it; undefined if the kernel has none. */
@@ -111,36 +117,49 @@ function persistentOf(uid: number): number | undefined {
   }
 }
 
+/** Whether nobody here may use keyctl(2), as in a container, or the kernel has no keys. */
+function areNoKeys(): boolean {
+  // Root's, which counts as nothing that the user has: the user may have as much as a user may.
+  const isRefused = syscall(SYS_keyctl, GET_KEYRING_ID, THREAD_KEYRING, 1) < 0;
+  return isRefused && [EPERM, ENOSYS].includes(errno());
+}
+
 /**
  * Removes the keyrings that the kernel keeps for a user who has no process any more: user-keyring(7), user-session-keyring(7),
  * persistent-keyring(7). The kernel makes others for whoever gets the uid: these may be linked by somebody else, who could then read
  * and write them, or take no more keys. Returns whether keys were there; false where nobody may use keyctl(2). Call it only for a user
- * without processes, which could signal this one meanwhile. Needs root. Throws SystemError, with ENOKEY where areKeysShut is true.
+ * without processes, which could signal this one meanwhile. Needs root. Throws SystemError where areKeysShut is true.
  */
 export function clearKeys(uid: number): boolean {
   if (uid === 0) throw new SystemError(EPERM, "keyctl", undefined);
-  // Root's, which counts as nothing that the user has: the user may have as much as a user may.
-  const isRefused = syscall(SYS_keyctl, GET_KEYRING_ID, THREAD_KEYRING, 1) < 0;
-  // Nor can anybody else here: in a container, or the kernel has no keys.
-  if (isRefused && [EPERM, ENOSYS].includes(errno())) return false;
+  if (areNoKeys()) return false;
   return asUser(uid, () => {
+    // In this order: the kernel makes a session keyring with a link to the other one, which has to be the new one.
+    const own = replace(USER_KEYRING);
+    const session = replace(USER_SESSION_KEYRING, own.serial);
+    // Last: its user can make that fail, by keyrings in keyrings.
     const persistent = persistentOf(uid);
-    const own = take(USER_KEYRING);
-    const session = take(USER_SESSION_KEYRING);
     const hadPersistent = persistent !== undefined && remove(persistent);
-    // Both by their numbers: the kernel makes another one with a link to that of the user as soon as it finds none.
-    const hadOwn = remove(own);
-    const hadSession = remove(session, own);
-    awaitOther(USER_KEYRING, own);
-    awaitOther(USER_SESSION_KEYRING, session);
-    return hadPersistent || hadOwn || hadSession;
+    return own.had || session.had || hadPersistent;
   });
 }
 
 /**
- * Whether the kernel shows root no keyring of a user, since one is closed to everybody, or was revoked or has expired. It is removed
- * minutes after that (gc_delay in keyrings(7)), a closed one when the machine starts anew, and the other one is there again. Call it
- * only for a user without processes. Needs root. Throws SystemError.
+ * Whether root cannot remove all keyrings of a user: one is closed to everybody, was revoked or has expired, the user has no more
+ * quota for others, or has keyrings in keyrings. Whoever has a link to one would have it as soon as the kernel shows it again, some
+ * minutes (gc_delay in keyrings(7)) or days later, or when the machine starts anew. Call it only for a user without processes. Needs
+ * root. Throws SystemError.
  */
-export const areKeysShut = (uid: number): boolean =>
-  uid !== 0 && asUser(uid, () => shown(() => numberOf(USER_KEYRING)) < 0 && errno() === ENOKEY);
+export function areKeysShut(uid: number): boolean {
+  if (uid === 0 || areNoKeys()) return false;
+  return asUser(uid, () => {
+    if (shown(USER_KEYRING) < 0 || shown(USER_SESSION_KEYRING) < 0) return true;
+    try {
+      persistentOf(uid);
+      return false;
+    } catch (error) {
+      if (error instanceof SystemError) return true;
+      throw error;
+    }
+  });
+}

@@ -5,9 +5,7 @@ import { isErrno } from "../../ffi/error.ts";
 import { close, entriesOf, openIfPresent, ownerAt, withFd } from "../../ffi/files.ts";
 import { receivedSignal } from "../../ffi/interrupts.ts";
 import { type IpcKind, removeIpc } from "../../ffi/ipc.ts";
-import { areKeysShut } from "../../ffi/keys.ts";
 import { newMount } from "../../ffi/mounts.ts";
-import { isProcessOf } from "../../ffi/process.ts";
 import type { Holder } from "./holders.ts";
 import { hostText } from "./host-files.ts";
 import { lookingAt } from "./looking-at.ts";
@@ -173,7 +171,3 @@ const KEY_USERS = "/proc/key-users";
 /** Whether the kernel has keyrings of a user, which may be empty. Throws SystemError. */
 export const hasKeyrings = (uid: number): boolean =>
   new RegExp(`^ *${uid}:`, "m").test(hostText(KEY_USERS, LARGEST_TABLE) ?? "");
-
-/** Whether a uid without account cannot be given away: nobody gets at its keyrings now, but whoever has it may later. Throws SystemError. */
-export const hasShutKeys = (uid: number): boolean =>
-  hasKeyrings(uid) && !isProcessOf(uid) && areKeysShut(uid);

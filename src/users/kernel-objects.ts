@@ -1,10 +1,10 @@
-import { clearKeys } from "../../ffi/keys.ts";
-import { isProcessOf } from "../../ffi/process.ts";
+import { areKeysShut, clearKeys } from "../../ffi/keys.ts";
 import { answered, describeError, isReported, JailkitError } from "../cli/error.ts";
+import type { Remedy } from "../cli/remedy.ts";
 import { passwdByUid } from "../system/accounts.ts";
 import { attachedTo, hasKeyrings, type IpcObject, ipcOf, ipcText, removeObjects } from "../system/ipc.ts";
 import { endSessions } from "../system/processes.ts";
-import { endingOf, MOST_PIDS, type Owner, ownerText } from "./sessions.ts";
+import { endingOf, MOST_PIDS, type Owner, ownerText, whatRuns } from "./sessions.ts";
 
 const GONE_AT_START = "they are gone when the machine was started anew";
 
@@ -47,19 +47,32 @@ export function removeFromKernel(owner: Owner, { say, warn }: Hearer): void {
 }
 
 /**
+ * Whether root cannot remove the keyrings of a uid without account, which nobody gets then: whoever has it, or a link to one, would
+ * have them later. Throws SystemError.
+ */
+export const hasShutKeys = (uid: number): boolean =>
+  hasKeyrings(uid) && (whatRuns(uid) !== undefined || areKeysShut(uid));
+
+/**
  * Removes the keys that an earlier account had with the uid of a new one, which nobody has used in between. Throws JailkitError
  * "left-uid": the new one could have them later, and whoever is linked to them.
  */
 export function removeKeysOfEarlier({ name, uid }: Owner, done: (line: string) => void): void {
   const which = `keys that an earlier account with the uid ${uid} had`;
+  const leftUid = (why: string, advice: string, remedy?: Remedy) => {
+    const message = `${which} stay in the kernel: ${why}; ${advice}, or choose another uid`;
+    return new JailkitError("left-uid", 1, message, undefined, remedy);
+  };
   try {
     // An account of before may have the same uid.
-    if (passwdByUid(uid)?.name !== name || !hasKeyrings(uid) || isProcessOf(uid)) return;
+    if (passwdByUid(uid)?.name !== name || !hasKeyrings(uid)) return;
+    const runs = whatRuns(uid);
+    const remedy = endSessions(uid);
+    if (runs !== undefined) throw leftUid(`processes have it (${runs})`, `end them with: ${remedy}`, remedy);
     if (clearKeys(uid)) done(`removed ${which}`);
   } catch (error) {
-    if (!isReported(error)) throw error;
-    const message = `${which} stay in the kernel: ${describeError(error)}; ${GONE_AT_START}, or choose another uid`;
-    throw new JailkitError("left-uid", 1, message);
+    if (!isReported(error) || error instanceof JailkitError) throw error;
+    throw leftUid(describeError(error), GONE_AT_START);
   }
 }
 

@@ -28,7 +28,7 @@ def must(n):
 # Without persistent-keyring(7) the one of the user once more.
 lasting = c.syscall(keyctl, 22, -1, -1)
 if lasting < 0: lasting = -4
-mode = int(sys.argv[2], 8) if len(sys.argv) > 2 else 0o600
+mode = int(sys.argv[2], 8) if sys.argv[1] == "make" and len(sys.argv) > 2 else 0o600
 if sys.argv[1] == "make":
     c.shmat(must(c.shmget(0x4711, 4096, 0o1000 | mode)), None, 0)
     must(c.semget(0x4711, 1, 0o1000 | mode))
@@ -49,6 +49,13 @@ elif sys.argv[1] == "link":
     for ring in sys.argv[3:]: must(c.syscall(keyctl, 8, int(ring), -4))
 elif sys.argv[1] == "add":
     for ring in (-4, -5): must(c.syscall(add_key, b"user", b"mine", b"secret", 6, ring))
+elif sys.argv[1] == "nested":
+    # As deep as the rights of who possesses them go.
+    for ring in (-4, -5, lasting) if sys.argv[2] == "all" else (-4, -5):
+        while ring != -1: ring = c.syscall(add_key, b"keyring", b"nested", None, 0, ring)
+elif sys.argv[1] == "zombie":
+    if os.fork() == 0: os.setuid(int(sys.argv[2])); os._exit(0)
+    time.sleep(0.2); print("held", flush=True); time.sleep(1000)
 elif sys.argv[1] == "find":
     print(c.syscall(keyctl, 10, -4, b"user", b"mine", 0) >= 0)
 elif sys.argv[1] == "fill":
@@ -146,7 +153,18 @@ test("a keyring that another user has linked, or that takes no keys, is not that
   expect([ipc("carl", "find"), ipc("eve", "find")]).toEqual(["True", "False"]);
 });
 
-test("keys of an account that somebody has removed are not those of the next one", () => {
+test("keyrings in keyrings go, too", () => {
+  ipc(UID, "key");
+  ipc(UID, "nested", "both");
+  expect(removal()).toMatchObject({ status: 0, warnings: [], problems: [] });
+  m.write(FILE, CARL);
+  m.must(["jailkit", "apply"]);
+  expect(ipc("carl", "look")).toBe("");
+});
+
+test("keys of an account that somebody has removed are not those of the next one, also while a process that has ended has the uid", async () => {
+  const zombie = m.start(["python3", "-c", IPC, "zombie", `${UID}`]);
+  await zombie.until(({ stdout }) => stdout.includes("held") || undefined);
   ipc(UID, "key");
   m.must(["userdel", "bob"]);
   m.write(FILE, EVE);
@@ -159,6 +177,8 @@ test("keys of an account that somebody has removed are not those of the next one
   const removed = `removed keys that an earlier account with the uid ${UID} had`;
   expect([status, steps.filter((step) => step.includes("keys"))]).toEqual([0, [removed]]);
   expect(ipc("carl", "look")).toBe("");
+  zombie.kill();
+  await zombie.ended;
 });
 
 test("no thread of the run keeps the uid, and the run does not take itself for a process of the account", () => {
@@ -268,13 +288,14 @@ test("an account that stays keeps it", () => {
 test.each([
   ["closed", UID + 10_000],
   ["revoked", UID + 20_000],
-])("while a keyring is %s no account gets the uid, whose other keyring may be there again", (how, uid) => {
+  ["nested", UID - 10_000],
+])("while root cannot remove a keyring, no account gets the uid: %s", (how, uid) => {
   removal();
   const declared = (name: string, more: string) => `${EVE}${user(name)}${more}`;
   m.write(FILE, declared("bob", `uid = ${uid}\n`));
   m.must(["jailkit", "apply"]);
   ipc(uid, "key");
-  ipc(uid, how);
+  ipc(uid, how, "all");
   const { status, warnings } = removal();
   expect([status, warnings]).toEqual([0, [expect.stringContaining("keys of 'bob' stay in the kernel")]]);
   m.write(FILE, declared("carl", `uid = ${uid}\n`));

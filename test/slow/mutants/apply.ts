@@ -1238,7 +1238,18 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/carry-out/remove.ts", "e2e/apply-left-ipc.test.ts", [
     ["if (isNobodys(user.uid)) ", ""],
   ]),
-  ...within("ffi/keys.ts", "e2e/apply-left-ipc.test.ts", [["keyctl(INVALIDATE, ring);", ""]]),
+  ...within("ffi/keys.ts", "e2e/apply-left-ipc.test.ts", [
+    ["keyctl(INVALIDATE, ring);", ""],
+    [
+      "      if (error instanceof SystemError) return true;",
+      "      if (error instanceof SystemError) return false;",
+    ],
+    ["if (shown(USER_KEYRING) < 0 || shown(USER_SESSION_KEYRING) < 0) return true;", ""],
+    ["syscall(SYS_keyctl, SETPERM, ring, RIGHTS);", ""],
+  ]),
+  ...within("src/users/kernel-objects.ts", "e2e/apply-left-ipc.test.ts", [
+    ["(whatRuns(uid) !== undefined || areKeysShut(uid))", "whatRuns(uid) !== undefined"],
+  ]),
   ...within("src/system/ipc.ts", "e2e/apply-left-ipc.test.ts", [
     ['if (isErrno(error, "EFBIG")) return undefined;', 'if (isErrno(error, "EFBIG")) return false;'],
   ]),
