@@ -24,13 +24,16 @@ const ATTEMPTS = 1000;
 const keyctl = (command: number, a: number, b = 0, c = 0): number =>
   check(syscall(SYS_keyctl, command, a, b, c), "keyctl");
 
-/** The number of a keyring by what the kernel calls it; negative, with an error, for none. */
-const numberOf = (ring: number): number => syscall(SYS_keyctl, GET_KEYRING_ID, ring);
+/** The number of a keyring by what the kernel calls it; the error, negative, for none. */
+function numberOf(ring: number): number {
+  const serial = syscall(SYS_keyctl, GET_KEYRING_ID, ring);
+  return serial < 0 ? -errno() : serial;
+}
 
 /**
  * Calls `work` while this process has the real id of a user, by which the kernel knows whose keyrings are meant, and the id for files,
  * which has the rights of the user to them. The real one in all of its threads: one that starts meanwhile has it from this one, and
- * would keep it.
+ * would keep it. No longer than a few calls of the kernel: whoever has the uid may stop a process that has it.
  */
 function asUser<T extends number | boolean>(uid: number, work: () => T): T {
   check(libc.setresuid(uid, SAME, SAME), "setresuid");
@@ -53,36 +56,21 @@ function countIn(ring: number, except: number): number {
   return serials.subarray(0, bytes / serials.BYTES_PER_ELEMENT).filter((serial) => serial !== except).length;
 }
 
-/** Calls `ask` until its answer will do, for a second: until then what was removed is not gone. */
-function inTime(ask: () => number, isEnough: (answer: number) => boolean): number {
+/** Asks the kernel for the number of a keyring of a user until its answer will do, for a second: until then what was removed is not gone. */
+function numberInTime(uid: number, ring: number, isEnough: (answer: number) => boolean): number {
   for (let attempt = 1; ; attempt++) {
-    const answer = ask();
+    const answer = asUser(uid, () => numberOf(ring));
     if (isEnough(answer) || attempt === ATTEMPTS) return answer;
     Bun.sleepSync(1);
   }
 }
 
-/** The number of a keyring; negative, with an error, if the kernel shows none. */
-const shown = (ring: number): number =>
-  inTime(
-    () => numberOf(ring),
-    // Another machine with the same kernel may be removing those of the uid, too.
-    (answer) => answer >= 0 || errno() !== ENOKEY,
-  );
+/** The number of a keyring of a user; the error, negative, if the kernel shows none. */
+const shown = (uid: number, ring: number): number =>
+  // Another machine with the same kernel may be removing those of the uid, too.
+  numberInTime(uid, ring, (answer) => answer !== -ENOKEY);
 
-/** Waits until the kernel has made another keyring, which it does at once. Throws SystemError, with EBUSY if it did not. */
-function awaitOther(ring: number, than: number): void {
-  const serial = check(
-    inTime(
-      () => numberOf(ring),
-      (answer) => answer >= 0 && answer !== than,
-    ),
-    "keyctl",
-  );
-  if (serial === than) throw new SystemError(EBUSY, "keyctl", undefined);
-}
-
-/** Removes a keyring, which need have no link that root has; returns whether a key was in it. */
+/** Removes a keyring; returns whether a key but `except` was in it. */
 function remove(ring: number, except = 0): boolean {
   try {
     const count = countIn(ring, except);
@@ -96,14 +84,17 @@ function remove(ring: number, except = 0): boolean {
 
 /**
  * Removes one of the two keyrings that the kernel makes anew. By what it calls them, which gives the rights of who possesses them:
- * to link one would fail for many keyrings in keyrings. Returns its number, and whether a key but `except` was in it.
+ * to link one would fail for many keyrings in keyrings. Returns its number, and whether a key but `except` was in it. Throws
+ * SystemError, with EBUSY if the kernel makes no other one.
  */
-function replace(ring: number, except?: number): { serial: number; had: boolean } {
+function replace(uid: number, ring: number, except?: number): { serial: number; had: boolean } {
   // Its user may have taken the own rights to it.
-  syscall(SYS_keyctl, SETPERM, ring, RIGHTS);
-  const serial = check(shown(ring), "keyctl");
-  const had = remove(ring, except);
-  awaitOther(ring, serial);
+  asUser(uid, () => syscall(SYS_keyctl, SETPERM, ring, RIGHTS));
+  const serial = shown(uid, ring);
+  if (serial < 0) throw new SystemError(-serial, "keyctl", undefined);
+  const had = asUser(uid, () => remove(ring, except));
+  const other = numberInTime(uid, ring, (answer) => answer >= 0 && answer !== serial);
+  if (other < 0 || other === serial) throw new SystemError(other < 0 ? -other : EBUSY, "keyctl", undefined);
   return { serial, had };
 }
 
@@ -133,15 +124,15 @@ function areNoKeys(): boolean {
 export function clearKeys(uid: number): boolean {
   if (uid === 0) throw new SystemError(EPERM, "keyctl", undefined);
   if (areNoKeys()) return false;
-  return asUser(uid, () => {
-    // In this order: the kernel makes a session keyring with a link to the other one, which has to be the new one.
-    const own = replace(USER_KEYRING);
-    const session = replace(USER_SESSION_KEYRING, own.serial);
-    // Last: its user can make that fail, by keyrings in keyrings.
+  // In this order: the kernel makes a session keyring with a link to the other one, which has to be the new one.
+  const own = replace(uid, USER_KEYRING);
+  const session = replace(uid, USER_SESSION_KEYRING, own.serial);
+  // Last: its user can make that fail, by keyrings in keyrings.
+  const hadPersistent = asUser(uid, () => {
     const persistent = persistentOf(uid);
-    const hadPersistent = persistent !== undefined && remove(persistent);
-    return own.had || session.had || hadPersistent;
+    return persistent !== undefined && remove(persistent);
   });
+  return own.had || session.had || hadPersistent;
 }
 
 /**
@@ -152,8 +143,8 @@ export function clearKeys(uid: number): boolean {
  */
 export function areKeysShut(uid: number): boolean {
   if (uid === 0 || areNoKeys()) return false;
+  if (shown(uid, USER_KEYRING) < 0 || shown(uid, USER_SESSION_KEYRING) < 0) return true;
   return asUser(uid, () => {
-    if (shown(USER_KEYRING) < 0 || shown(USER_SESSION_KEYRING) < 0) return true;
     try {
       persistentOf(uid);
       return false;

@@ -35,8 +35,9 @@ export function toleratesGroup(stat: Stat): boolean {
 function onlyRootReplaces(path: ByteString, directory: Stat, child: Stat | undefined): boolean {
   if (directory.uid !== 0 || (directory.mode & S_IFMT) !== S_IFDIR) return false;
   if (onlyRootWrites(directory)) return true;
-  // In a sticky directory, a file of root's stays root's.
-  if ((directory.mode & S_ISVTX) !== 0) return child?.uid === 0;
+  // In a sticky directory, a file of root's stays root's. What is mounted on one says nothing of that, which its owner can move in another
+  // mount namespace.
+  if ((directory.mode & S_ISVTX) !== 0) return child?.uid === 0 && child.mountId === directory.mountId;
   if ((directory.mode & 0o002) !== 0 || !toleratesGroup(directory)) return false;
   const acl = aclAt(AT_FDCWD, path);
   return acl !== "unknown" && writersOf(acl).length === 0;

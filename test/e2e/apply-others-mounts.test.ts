@@ -207,6 +207,16 @@ describe("without files of users", () => {
     expect([mounts(), m.exists(J)]).toEqual([[], false]);
   });
 
+  test("a place that a user has made in a directory for all is unmounted by no command: the user could move it", () => {
+    sh(
+      `install -d -m 1777 ${J}/tmp; mkdir ${J}/tmp/m; chown 54321 ${J}/tmp/m; mount -t tmpfs none ${J}/tmp/m`,
+    );
+    m.write(FILE, KEEP);
+    const { message, remedy } = stays("--delete-homes");
+    expect(message).toContain(`first let root alone write the directories above ${J}/tmp/m`);
+    expect(remedy).toBeNull();
+  });
+
   test("a line of /etc/fstab for a place in it is told by the plan, and by the run", () => {
     m.write("/etc/fstab", `${fstab}/data/web ${J}/web none bind,noauto 0 0\n`);
     m.write(FILE, KEEP);

@@ -891,6 +891,9 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/compare/former-jails.ts", "e2e/apply-others-mounts.test.ts", [
     ["requireNoOthersMounts(jail, first);", ";"],
   ]),
+  ...within("src/system/exchange.ts", "e2e/apply-others-mounts.test.ts", [
+    [" && child.mountId === directory.mountId", ""],
+  ]),
   ...within("src/jails/others-mounts.ts", "e2e/apply-others-mounts.test.ts", [
     ["mount.isOnlyHere && !isEmpty(mount.place)", "false"],
     ["if (inner.some((jail) => below(path, jail) !== undefined)) return [];", ""],
@@ -1244,8 +1247,8 @@ export const APPLY: readonly Mutant[] = [
       "      if (error instanceof SystemError) return true;",
       "      if (error instanceof SystemError) return false;",
     ],
-    ["if (shown(USER_KEYRING) < 0 || shown(USER_SESSION_KEYRING) < 0) return true;", ""],
-    ["syscall(SYS_keyctl, SETPERM, ring, RIGHTS);", ""],
+    ["if (shown(uid, USER_KEYRING) < 0 || shown(uid, USER_SESSION_KEYRING) < 0) return true;", ""],
+    ["asUser(uid, () => syscall(SYS_keyctl, SETPERM, ring, RIGHTS));", ""],
   ]),
   ...within("src/users/kernel-objects.ts", "e2e/apply-left-ipc.test.ts", [
     ["(whatRuns(uid) !== undefined || areKeysShut(uid))", "whatRuns(uid) !== undefined"],

@@ -327,7 +327,7 @@ export const LOGIN: readonly Mutant[] = [
   },
   {
     file: "src/system/exchange.ts",
-    from: "return child?.uid === 0;",
+    from: "return child?.uid === 0 && child.mountId === directory.mountId;",
     to: "return true;",
     test: "unit/exchange.test.ts",
   },
