@@ -1,5 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { AT_FDCWD } from "../../ffi/constants.ts";
+import { AT_FDCWD, S_IFMT, S_IFREG, S_ISUID } from "../../ffi/constants.ts";
 import type { Usage } from "../../ffi/extents.ts";
 import { sameFile, statIfPresent } from "../../ffi/files.ts";
 import { normalPath } from "../../ffi/paths.ts";
@@ -63,7 +63,8 @@ function whatWasPut(root: JailRoot): string | undefined {
   );
   const skeleton = usualSkeleton();
   const isNew = (path: ByteString, usage: Usage) =>
-    isAsPut(entries.get(path), usage) || homes.some((home) => isOfNewHome(path, usage, home, skeleton));
+    isHarmless(usage) &&
+    (isAsPut(entries.get(path), usage) || homes.some((home) => isOfNewHome(path, usage, home, skeleton)));
   const { owners, unread } = collectOwners(root, (path, usage) => !isNew(path, usage), MOST_FILES);
   if (unread > 0) return `${unread} files in it cannot be examined`;
   const [owner] = owners;
@@ -72,6 +73,10 @@ function whatWasPut(root: JailRoot): string | undefined {
   const other = otherThing(root, homes);
   return other && `such as ${quoted(`${root.path}/${other}`)}`;
 }
+
+/** True for a directory, or a file that is no program: what is moved away would be that of whoever gets the uid later. */
+const isHarmless = ({ mode }: Usage): boolean =>
+  isDirectory({ mode }) ? (mode & S_ISUID) === 0 : (mode & (S_IFMT | 0o7111)) === S_IFREG;
 
 /** True for what a new home has: its keys, and what the skeleton directory has. */
 function isOfNewHome(path: ByteString, usage: Usage, home: ByteString, skeleton: ByteString): boolean {

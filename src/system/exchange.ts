@@ -68,7 +68,7 @@ export function onlyRootExchanges(path: ByteString): boolean {
 }
 
 /** Commands for a symbolic link itself, and tools that look at what they open. All others follow one at the end of a path. */
-const SPARES_LINKS = /^(?:(?:mv|rm|umount|jailkit|jk_\w+) |ch(?:own|grp) -h )/;
+const SPARES_LINKS = /^(?:(?:mv|rm|jailkit|jk_\w+) |ch(?:own|grp) -h )/;
 
 /**
  * A path of the host without symbolic links, which may be missing from some directory on; undefined if others than root could

@@ -22,6 +22,7 @@ const sh = (command: string) => m.must(["sh", "-c", command]).stdout;
 const ADOPT = ["jailkit", "adopt", "--moved", A, NEW];
 const COMMAND = `mv -nT ${A} ${ASIDE} && jailkit adopt --moved ${A} ${NEW}`;
 const LETTER = "home/ann/letter";
+const KEY = "home/ann/.ssh/authorized_keys";
 
 beforeAll(async () => {
   m = await openApplyMachine();
@@ -77,7 +78,8 @@ test("nobody has put anything there: the remedy moves it away, and all follows t
 
 test("files that were put there since are named, and no command is a remedy; what is printed keeps them", () => {
   for (const [put, named] of [
-    [`echo new > ${A}/home/ann/new; chown ann ${A}/home/ann/new`, `${A}/home/ann/new`],
+    [`chmod 4600 ${A}/${KEY}`, `${A}/${KEY}`],
+    [`chmod 600 ${A}/${KEY}; echo new > ${A}/home/ann/new; chown ann ${A}/home/ann/new`, `${A}/home/ann/new`],
     [`mv ${A}/home/ann/new ${A}/home/ann/.profile`, `${A}/home/ann/.profile`],
     [
       `chown root ${A}/home/ann/.profile; mv ${A}/home/ann/.profile ${A}/tmp/; mkdir ${A}/srv; echo > ${A}/srv/site`,

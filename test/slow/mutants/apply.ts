@@ -598,6 +598,7 @@ export const APPLY: readonly Mutant[] = [
     ["  requireInPlace(path, undefined, unsafeStatus);\n", ""],
   ]),
   ...within("src/declaration/remade.ts", "e2e/adopt-remade.test.ts", [
+    ["isHarmless(usage) &&", ""],
     ["sameFile(here, there)", "false"],
     ['mountIn(path, "/") ?? whatWasPut(root)', "whatWasPut(root)"],
     ["if (owner !== undefined)", "if (owner === null)"],
