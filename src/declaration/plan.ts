@@ -89,7 +89,8 @@ function requireAllRead(
   // Nothing asks about a file with such a name.
   const rename = asideCommand(first, ".off");
   const message = `--prune would remove ${nameOf(gone)}${others}, which ${quoted(first)} may declare: that is not read; if it does not count any more: ${rename}`;
-  throw refusal("unread-file", message, { unread, file: first, remedy: rename });
+  // That is no remedy: a program that types these would remove whose file has a wrong name by mistake.
+  throw refusal("unread-file", message, { unread, file: first });
 }
 
 /** A file may have been deleted to remove what it declared; others of that name are misspelt. */

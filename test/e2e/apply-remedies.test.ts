@@ -146,17 +146,6 @@ const CASES: readonly Case[] = [
     ...{ code: "has-processes", remedy: END_SESSIONS, session: true, inRun: true, options: ["--prune"] },
   },
   {
-    what: "a file that is not read",
-    first: JAIL + user(),
-    declared: JAIL,
-    before: `printf '[user x]\\n' >${FOLDER}/two.INI`,
-    ...{
-      code: "unread-file",
-      remedy: `mv -nT ${FOLDER}/two.INI ${FOLDER}/two.INI.off`,
-      options: ["--prune"],
-    },
-  },
-  {
     what: "a directory in the place of the home of an account that is outside",
     declared: JAIL + user(),
     before: `useradd -m x; mkdir -p ${J}/home/x`,
