@@ -69,7 +69,7 @@ export interface DeclarationFacts {
     account: PasswdEntry | undefined,
   ): FaultText | undefined;
   /** As UidOwners. */
-  readonly uidOwners: Pick<UidOwners, "of">;
+  readonly uidOwners: Pick<UidOwners, "of" | "had">;
   missingHome: typeof missingHome;
   /** Whether a program of this name is found as jk_cp finds it. */
   isProgram(name: ByteString): boolean;

@@ -105,10 +105,10 @@ export function reportPlace(
     const fix = fixOf(section, fault);
     report(keyPlace(section, "home"), "error", fault.code, `${shown} ${fault.message}`, fix);
   } else if (isOutside) reportMissingHome(section, account, jail, context);
-  if (!directory) return;
   const shared = answered(() => sharedUidFault({ directory }, account, facts.uidOwners));
   if (shared !== undefined)
-    report(section, "error", "taken", `${quoted(name)}: ${shared.message}`, { kind: "none" });
+    report(section, "error", "taken", `${quoted(name)}: ${shared.message}`, fixBy(shared.remedy));
+  if (!directory) return;
   const seen = home ?? homeFor(account, jail);
   const never = home === undefined ? neverHome(seen) : undefined;
   if (never !== undefined) {
@@ -123,6 +123,9 @@ export function reportPlace(
     report(keyPlace(section, isJail ? "jail" : "home"), "warning", "not-ascii", refused, { kind: "none" });
   }
 }
+
+const fixBy = (remedy: Remedy | undefined): Fix =>
+  remedy === undefined ? { kind: "none" } : { kind: "command", text: remedy };
 
 /** Reports a uid that is that of a home which stayed when another account went, or of a declared user without an account. */
 export function reportKept(
@@ -143,7 +146,7 @@ export function reportKept(
   );
   if (fault === undefined) return;
   const { code, message, remedy } = fault;
-  const fix: Fix = remedy === undefined ? { kind: "none" } : { kind: "command", text: remedy };
+  const fix = fixBy(remedy);
   const place = keyPlace(section, "uid");
   if (code === "uid-taken") report(place, "error", "taken", `${quoted(name)}: ${message}`, fix);
   else report(place, "error", "kept-home", message, fix);
@@ -188,7 +191,7 @@ function reportElsewhere(
   const renamed = isRenamed ? newName(account.name, there, jail) : undefined;
   const shown = renamed === undefined ? `the account ${quoted(account.name)}` : `the jail ${quoted(jail)}:`;
   const { message, remedy } = renamed ?? fault;
-  const fix: Fix = remedy === undefined ? { kind: "none" } : { kind: "command", text: remedy };
+  const fix = fixBy(remedy);
   report(keyPlace(section, "jail"), "error", "in-another-jail", `${shown} ${message}`, fix);
 }
 

@@ -113,11 +113,13 @@ export function userNow(
   { changes = [], fault, onlyTakes, homeId, uid }: Partial<UserWork>,
   before: OnceUser | undefined,
 ): OnceUser | undefined {
-  const once = before && withAccount(before, homeId, uid);
+  // With the uid of another account it is that by a mistake: what it was before stays known.
+  const now = fault?.code === "uid-taken" ? { homeId: undefined, uid: undefined } : { homeId, uid };
+  const once = before && withAccount(before, now.homeId, now.uid);
   const whole = fault === undefined ? user : { ...user, keys: undefined };
   const isHere = once === undefined || once.jail === user.jail;
   const given = onlyTakes ? isHere && givenInSpite(user, changes) : whole;
-  return given ? onceOf(given, once, { homeId, uid }) : once && declaredIn(user.place, once);
+  return given ? onceOf(given, once, now) : once && declaredIn(user.place, once);
 }
 
 /** What changes that take something away write of a user, such as rules, though a fault prevents the rest; undefined for nothing. */

@@ -4,7 +4,6 @@ import { absolutePath } from "../../ffi/guard.ts";
 import { display, quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import type { ProblemCode } from "../cli/problem-codes.ts";
-import type { Remedy } from "../cli/remedy.ts";
 import type { UnreadFile } from "../config/unread.ts";
 import { leftMoves } from "../jail/fs/home-moves.ts";
 import { declarationsWorker, Looks } from "../jail/record/at-work.ts";
@@ -49,9 +48,9 @@ export interface PlanOptions {
 function refusal(
   code: ProblemCode,
   message: string,
-  { unread, file, remedy }: { unread: readonly UnreadFile[]; file: ByteString; remedy?: Remedy | undefined },
+  { unread, file }: { unread: readonly UnreadFile[]; file: ByteString },
 ): DeclarationError {
-  const error = new JailkitError(code, 1, message, undefined, remedy);
+  const error = new JailkitError(code, 1, message);
   return new DeclarationError([{ file, position: undefined, finding: undefined, error }], unread);
 }
 
@@ -98,10 +97,11 @@ function requireFiles(named: readonly ByteString[], { jails, users }: Once): voi
   const declared = new Set([...jails, ...users].map(({ file }) => file));
   const file = named.find((one) => declared.has(one) && isMissing(one));
   if (file === undefined) return;
-  const remedy = emptyFile(file);
-  const how = remedy === undefined ? ELSEWHERE : `create an empty one: ${remedy}`;
+  const empty = emptyFile(file);
+  const how = empty === undefined ? ELSEWHERE : `create an empty one: ${empty}`;
   const message = `${display(file)}: no such file; to remove what it declared once, ${how}`;
-  throw refusal("config-unreadable", message, { unread: [], file, remedy });
+  // That is no remedy, either: it may be missing by mistake.
+  throw refusal("config-unreadable", message, { unread: [], file });
 }
 
 /** With more users than that, a compiled program is faster (measured: a seventh with 250, a third with 2,000). */

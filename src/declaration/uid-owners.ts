@@ -52,6 +52,13 @@ export class UidOwners {
     return this.#all(uid, name, former).find((one) => goes?.(one.name, uid) !== true);
   };
 
+  /** The uid with which somebody was declared once. */
+  had = (name: ByteString): number | undefined => {
+    this.#once ??= new Map(this.sources.before().users.map((user) => [user.name, user]));
+    const user = this.#once.get(name);
+    return user && uidOf(user);
+  };
+
   /**
    * Whether a command may give away what has a uid at a place, which is in a jail: not as long as another account has it, be it one
    * that is to go, nor the home of now of who had it.
@@ -73,14 +80,8 @@ export class UidOwners {
 
   /** Who had it first keeps it. */
   #declaredWith(uid: number, name: ByteString, former: ByteString | undefined): UidOwner[] {
-    this.#once ??= new Map(this.sources.before().users.map((user) => [user.name, user]));
-    const once = this.#once;
-    const had = (one: ByteString): number | undefined => {
-      const user = once.get(one);
-      return user && uidOf(user);
-    };
-    if (had(name) === uid) return [];
-    this.#claims ??= Map.groupBy(this.sources.declared(), (one) => one.uid ?? had(one.name));
+    if (this.had(name) === uid) return [];
+    this.#claims ??= Map.groupBy(this.sources.declared(), (one) => one.uid ?? this.had(one.name));
     this.#names ??= new Set(this.sources.declared().map((one) => one.name));
     const all = this.#claims.get(uid) ?? [];
     // Of two sections that say the same uid the text itself tells.

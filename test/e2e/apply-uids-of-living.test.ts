@@ -239,6 +239,29 @@ test("who has the uid keeps it, whoever is declared with it later", () => {
   expect(problems()).toEqual([belongs("carl", 7002, "berta", "declare another uid with the key 'uid'")]);
 });
 
+test.each([J, OTHER])(
+  "an account that gets the uid of one in %s, by a mistake of somebody, gets its own back",
+  (jail) => {
+    declare(BOTH + user("loc") + user("bob", "", jail));
+    const [own, uid] = [uidOf("loc"), uidOf("bob")];
+    const command = `usermod -u ${own} loc`;
+    m.must(["usermod", "-o", "-u", `${uid}`, "loc"]);
+    const [back, other] = [
+      `give the account its own back, with: ${command}`,
+      "give one of the two another uid",
+    ];
+    expect(problems()).toEqual([[...belongs("loc", uid, "bob", back).slice(0, 3), command]]);
+    expect(config()).toMatchObject([{ code: "taken", remedy: command }]);
+    // Its own is somebody's by now.
+    m.must(["useradd", "-M", "-u", `${own}`, "hand"]);
+    expect(problems()).toEqual([belongs("loc", uid, "bob", other)]);
+    m.must(["userdel", "hand"]);
+    m.must(command.split(" "));
+    expect(problems()).toEqual([]);
+    expect([uidOf("loc"), ownerOf(`${J}/home/loc`)]).toEqual([own, own]);
+  },
+);
+
 test("a local account comes into the jail with the uid of one that is there", () => {
   declare(BOTH + user("loc"));
   const uid = uidOf("loc");

@@ -44,7 +44,7 @@ const facts: DeclarationFacts = {
   hostDirectory: (path) => (path === "/link" ? "/etc" : undefined),
   systemFault: () => undefined,
   keptHome: () => undefined,
-  uidOwners: { of: () => undefined },
+  uidOwners: { of: () => undefined, had: () => undefined },
   newJailFault: () => undefined,
   exists: (path) => ["/usr/bin/tool", "/usr/bin/a b", "/link", "/srv/a", "/srv/\xc3\xa4"].includes(path),
   isDirectory: (path) => path === "/usr",
@@ -253,7 +253,10 @@ test("an account of a directory has a uid of its own", () => {
   const shared = [...ACCOUNTS, account("other", 2002, "/home/other"), account("third", 0, "/home/third")];
   const given = {
     userByName: (name: string) => shared.find((one) => one.name === name),
-    uidOwners: { of: (uid: number) => (uid === 2002 ? { name: "bert", isDeclared: false } : undefined) },
+    uidOwners: {
+      of: (uid: number) => (uid === 2002 ? { name: "bert", isDeclared: false } : undefined),
+      had: () => undefined,
+    },
   };
   expect(codes(user("other", "directory = 1"), given)).toEqual(["error 1:1 taken"]);
   // That of root is said once.

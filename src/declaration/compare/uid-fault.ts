@@ -41,15 +41,29 @@ export function renameAdvice(
 }
 
 /**
- * Why an account of a directory is not in a jail: with the uid of another account it is that one for the kernel, whose files
- * and processes are its own, also outside of the jail.
+ * Why an account is not in a jail: with the uid of another account it is that one for the kernel, whose files and processes are its
+ * own, also outside of the jail. One that is no directory's may share its uid since before it was declared, as a second name of one customer.
  */
 export function sharedUidFault(
   { directory }: Pick<DeclaredUser, "directory">,
   { name, uid }: Pick<PasswdEntry, "name" | "uid">,
-  owners: Pick<UidOwners, "of">,
+  owners: Pick<UidOwners, "of" | "had">,
 ) {
   // That of root has a message of its own.
-  const owner = directory && uid !== 0 ? owners.of(uid, name) : undefined;
-  return owner && uidOfOther(uid, owner, IN_DIRECTORY);
+  if (uid === 0) return undefined;
+  if (directory) {
+    const owner = owners.of(uid, name);
+    return owner && { ...uidOfOther(uid, owner, IN_DIRECTORY), remedy: undefined };
+  }
+  const had = owners.had(name);
+  if (had === undefined || had === uid) return undefined;
+  const owner = owners.of(uid, name);
+  if (owner === undefined) return undefined;
+  const remedy: Remedy | undefined =
+    owners.of(had, name) === undefined ? `usermod -u ${had} ${operands(name)}` : undefined;
+  const advice =
+    remedy === undefined
+      ? "give one of the two another uid"
+      : `give the account its own back, with: ${remedy}`;
+  return { ...uidOfOther(uid, owner, advice), remedy };
 }

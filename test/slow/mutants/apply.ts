@@ -674,9 +674,14 @@ export const APPLY: readonly Mutant[] = [
     ["[first, ...this.#localOf(uid)]", "[first]"],
     ["userByName(former)?.uid === uid ? [former] : []", "false ? [former] : []"],
     ["account === undefined || account.uid === uid;", "account?.uid === uid;"],
-    ["if (had(name) === uid) return [];", ""],
+    ["if (this.had(name) === uid) return [];", ""],
     ["goes?.(one.name, uid) !== true", "true"],
   ]),
+  ...within("src/declaration/compare/uid-fault.ts", OF_LIVING, [
+    ["if (had === undefined || had === uid) return undefined;", "if (had === uid) return undefined;"],
+    ["owners.of(had, name) === undefined ?", "had > 0 ?"],
+  ]),
+  ...within("src/declaration/once-of.ts", OF_LIVING, [['fault?.code === "uid-taken" ?', "false ?"]]),
   ...within("src/declaration/kept-at.ts", OF_LIVING, [['answered(() => owners.of(uid, ""))', "undefined"]]),
   ...within("src/declaration/uids-in-jails.ts", OF_LIVING, [
     ["isWanted(uid) && !isOwned(uid)", "isWanted(uid)"],
