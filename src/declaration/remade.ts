@@ -10,7 +10,7 @@ import { readJailAccounts } from "../jail/accounts/accounts.ts";
 import { jailedUsers } from "../jail/accounts/jailed-users.ts";
 import { isDirectory, type JailRoot, openJailRoot } from "../jail/fs/walk.ts";
 import { openManifest } from "../jail/record/manifest.ts";
-import { isRecorded } from "../jail/record/moved.ts";
+import { ANEW, isRecorded } from "../jail/record/moved.ts";
 import { followRemedy } from "../jail/record/named-jail.ts";
 import { type KnownJail, REGISTRY } from "../jail/record/registry.ts";
 import { collectOwners, isAsPut, ownerName } from "../jails/owners.ts";
@@ -37,7 +37,7 @@ export function remadeError(record: KnownJail, to: ByteString): JailkitError | u
     return { put: mountIn(path, "/") ?? whatWasPut(root) };
   });
   const { put } = seen ?? { put: "it cannot be examined" };
-  const { advice, remedy } = adviceAt(path, allOf([asideCommand(path, ".anew"), followRemedy(path, to)]));
+  const { advice, remedy } = adviceAt(path, allOf([asideCommand(path, ANEW), followRemedy(path, to)]));
   const what = `${display(path)}: still exists, so it was not moved; ${quoted(to)} has what is recorded of it, as if 'jailkit apply' had made the jail anew after it was moved`;
   const end = `move that away, where all of it stays, and let everything follow: ${advice}`;
   if (put !== undefined)

@@ -76,6 +76,23 @@ test("nobody has put anything there: the remedy moves it away, and all follows t
   expect(m.run(ADOPT)).toMatchObject({ status: 1 });
 });
 
+test("a remedy that was stopped between its two commands is not followed by the jail that was made anew", () => {
+  const { remedy } = refused() ?? {};
+  sh(`mv -nT ${A} ${ASIDE}`);
+  const { stdout } = m.run(["jailkit", "apply", "--check", "--json"]);
+  for (const words of ["status", "list", "config check", "apply --check"])
+    expect(`${m.run(["jailkit", ...words.split(" ")]).stdout} ${stdout}`).not.toContain(
+      `--moved ${A} ${ASIDE}`,
+    );
+  // Typed once more, and where a run has made another one.
+  m.must(["jailkit", "apply"]);
+  const again = refused()?.remedy ?? "";
+  expect([remedy, again]).toEqual([COMMAND, COMMAND.replace(ASIDE, `${ASIDE}2`)]);
+  sh(again);
+  healed();
+  m.remove(`${ASIDE}2`);
+});
+
 test("files that were put there since are named, and no command is a remedy; what is printed keeps them", () => {
   for (const [put, named] of [
     [`chmod 4600 ${A}/${KEY}`, `${A}/${KEY}`],

@@ -15,6 +15,9 @@ import { describes, findManifest, isRecordOf, type KnownJail, knownJails, REGIST
 const MOST_DIRECTORIES = 4000;
 const DEEPEST = 4;
 
+/** Ends the name of what `jailkit apply` has made in the place of a jail that was moved, once a remedy has moved that away. */
+export const ANEW = ".anew";
+
 /** The directory at a path and the names of those in it; undefined if it cannot be read. */
 export const directoriesIn = (path: ByteString) =>
   attempt(() =>
@@ -79,7 +82,9 @@ export function findMoved(lost: KnownJail, registry: ByteString = REGISTRY): Byt
       seen.add(path);
       const found = directoriesIn(path);
       if (found === undefined) continue;
-      if (isFound(path, found.stat, lost, registry)) return path;
+      // The remedy may have been stopped before the jail of before followed.
+      const isAside = path.replace(/\d+$/, "") === lost.jail.path + ANEW;
+      if (!isAside && isFound(path, found.stat, lost, registry)) return path;
       if (depth < deepest) {
         for (const name of found.names) queue.push({ path: joinPath(path, name), depth: depth + 1 });
       }

@@ -597,6 +597,7 @@ export const APPLY: readonly Mutant[] = [
     ["    requireInPlace(root.path, root, options.unsafeStatus);\n", ""],
     ["  requireInPlace(path, undefined, unsafeStatus);\n", ""],
   ]),
+  ...within("src/jail/record/moved.ts", "e2e/adopt-remade.test.ts", [["if (!isAside && ", "if ("]]),
   ...within("src/declaration/remade.ts", "e2e/adopt-remade.test.ts", [
     ["isHarmless(usage) &&", ""],
     ["sameFile(here, there)", "false"],
