@@ -38,7 +38,7 @@ export interface AccountFacts {
   readonly movedHere: (user: PasswdEntry, jail: ByteString) => Advice | undefined;
   /** What gives an account the home of its `line` in the jail, if nothing tells whether it is to be in the jail; else undefined. */
   readonly homeMeant: (line: PasswdEntry, user: PasswdEntry) => Advice | undefined;
-  /** What ends that an account of a directory has its home elsewhere, if it is or was declared in the jail; else undefined. */
+  /** What ends that an account has its home elsewhere, if it is or was declared in the jail; else undefined. */
   readonly declaredHere: (user: PasswdEntry) => Advice | undefined;
   /** True if a path of the host is, or may be, the home of its owner, or in it. */
   readonly mayBeHome: (path: ByteString) => boolean;

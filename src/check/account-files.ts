@@ -28,7 +28,7 @@ import { adviceAt, closeFirst, replaceLinkFirst } from "../system/exchange.ts";
 import { ACCOUNT_FILE_LIMIT } from "../system/flat-accounts.ts";
 import { whoseHome } from "../system/home-owner.ts";
 import type { HostAccounts } from "../system/host-accounts.ts";
-import { joinHome, livesIn, splitHome } from "../system/separator.ts";
+import { jailOfHome, joinHome, livesIn, splitHome } from "../system/separator.ts";
 import { recallAll } from "../users/account-record.ts";
 import { elsewhereAdvice, homeElsewhere } from "../users/own-home.ts";
 import type { AccountFacts } from "./account-facts.ts";
@@ -194,7 +194,11 @@ export class AccountFiles {
         // Without a record of the old path, nothing but accounts of /etc/passwd follows.
         return isLocal(name) || isRecorded ? followRemedy(from, root.path) : undefined;
       },
-      declaredHere: ({ name }) => (isLocal(name) ? undefined : declaredAdvice(meantOf, name, root.path)),
+      // What a local one with a home in no jail needs is known.
+      declaredHere: ({ name, home }) =>
+        isLocal(name) && jailOfHome(home) === undefined
+          ? undefined
+          : declaredAdvice(meantOf, name, root.path),
       homeMeant: (line, user) => homeMeant(root.path, line, user, isLocal(user.name)),
       verbose,
     };

@@ -66,7 +66,7 @@ export interface AskMeant {
   /** Of a user whom a jail lacks: the command in place of the usual one, and the other way. */
   readonly lacking: (user: JailedUser, jail: ByteString) => Meant;
   /**
-   * Of an account of a directory that a jail has a line of, and whose home is elsewhere: the command in place of the usual ones;
+   * Of an account that a jail has a line of, and whose home is elsewhere: the command in place of the usual ones, if it is declared there;
    * `shows`: it shows what the directory should say.
    */
   readonly elsewhere: (

@@ -106,7 +106,7 @@ export function homeMeant(
   return isMeant ? meantAdvice(jail, line, isLocal) : undefined;
 }
 
-/** What ends that an account of a directory has its home elsewhere; undefined if no declaration has or had it in the jail. */
+/** What ends that an account has its home elsewhere; undefined if no declaration has or had it in the jail. */
 export function declaredAdvice(meantOf: AskMeant, name: ByteString, jail: ByteString): Advice | undefined {
   const meant = meantOf.elsewhere(name, jail);
   return meant?.shows ? inWords(`change its directory as this shows: ${meant.command}`) : meant?.command;

@@ -14,7 +14,7 @@ import { readOnce } from "./once.ts";
 import { type OnceUser, uidOf } from "./once-shape.ts";
 import { WrittenSections } from "./written-sections.ts";
 
-/** The command that shows what the directories of declared accounts should say. */
+/** The command that shows what the directories of declared accounts should say, and what brings others where they are declared. */
 const SHOWS = "jailkit apply --check";
 
 /**
@@ -33,8 +33,8 @@ export function meantHere(): AskMeant {
     // Of an account that was renamed, the run says what its section should have.
     if (declared?.get(name)?.jail === jail || (once && declared?.get(once.name)?.jail === jail))
       return { remedy: "jailkit apply" };
-    // In another jail, to which its directory moves it.
-    if (declared?.get(name)?.directory) return { remedy: SHOWS };
+    // In another jail, to which its directory moves it, or where it belongs: here it would be among others.
+    if (declared?.has(name)) return { remedy: SHOWS };
     if (once?.out) return outOf({ name, shell });
     if (once === undefined || declared === undefined) return { otherwise: otherWay({ name, shell }) };
     const { file } = once;
@@ -44,8 +44,7 @@ export function meantHere(): AskMeant {
   const elsewhere: AskMeant["elsewhere"] = (name, jail) => {
     const { declared, once } = read();
     const user = declared?.users.get(name);
-    if (user !== undefined)
-      return user.jail === jail && user.directory ? { command: SHOWS, shows: true } : undefined;
+    if (user !== undefined) return user.jail === jail ? { command: SHOWS, shows: user.directory } : undefined;
     const before = once.find((one) => one.name === name && one.jail === jail && one.directory && !one.out);
     if (before === undefined || declared === undefined) return undefined;
     const { file } = before;

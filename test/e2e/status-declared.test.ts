@@ -84,6 +84,21 @@ test("a declared uid that the account does not have any more is told by the file
   expect([found(), planned().status]).toEqual([[], 0]);
 });
 
+test("a home in another jail: nothing puts the user into that one, and what apply says heals", () => {
+  const other = JAIL.replaceAll(J, "/srv/k");
+  m.write(FILE, JAIL + other + user("ann") + user("bob"));
+  m.must(["jailkit", "apply"]);
+  m.must(["usermod", "-d", "/srv/k/./home/ann", "ann"]);
+  const commands = report().findings.map(({ command }) => command);
+  expect(commands).toContain("jailkit apply --check");
+  expect(`${commands} ${m.run(["jk_check"]).stdout}`).not.toMatch(/jk_jailuser|userdel|install -d/);
+  for (let typed = 0; planned().status !== 0 && typed < 5; typed++) {
+    for (const { remedy } of planned().summary.problems) sh(remedy ?? "false");
+    m.run(["jailkit", "apply"]);
+  }
+  expect([planned().status, found(), enters(), m.exists("/srv/k/home/ann")]).toEqual([0, [], true, false]);
+});
+
 test("a login shell that lets nobody in is a finding of a declared user alone: apply would open it", () => {
   m.must(["jk_addjailuser", "-j", J, "-s", "/bin/bash", "hand"]);
   sh("usermod -s /usr/sbin/nologin ann; usermod -s /bin/false hand");

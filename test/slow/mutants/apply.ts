@@ -385,7 +385,7 @@ export const APPLY: readonly Mutant[] = [
     [" ?? renamedFrom(name, jail, known.once, true)", ""],
   ]),
   ...within("src/declaration/meant-of-lacking.ts", WAITS, [
-    ["if (declared?.get(name)?.directory) return { remedy: SHOWS };", ""],
+    ["if (declared?.has(name)) return { remedy: SHOWS };", ""],
     ["user.jail === jail && user.directory ?", "false ?"],
     ["one.jail === jail && one.directory && !one.out", "false"],
   ]),
