@@ -386,7 +386,7 @@ export const APPLY: readonly Mutant[] = [
   ]),
   ...within("src/declaration/meant-of-lacking.ts", WAITS, [
     ["if (declared?.has(name)) return { remedy: SHOWS };", ""],
-    ["user.jail === jail && user.directory ?", "false ?"],
+    ["user.jail === jail ?", "false ?"],
     ["one.jail === jail && one.directory && !one.out", "false"],
   ]),
   ...within("src/check/other-home.ts", WAITS, [[" ?? facts.declaredHere(real)", ""]]),
