@@ -131,8 +131,9 @@ function ofProcesses(uid: number, holders: readonly Holder[]): Left {
   const users = holders.filter(({ uids }) => isSure || [...uids].some((one) => Number(one) >= first));
   const shown = users.length > 0 ? users : holders;
   const ending = endingOf(shown, MOST_PIDS);
+  const take = shown.some(({ takes }) => takes !== undefined) ? ", can take it in a user namespace" : "";
   const have = isSure
-    ? `${whose}, or a file with it open`
+    ? `${whose}${take}, or a file with it open`
     : `${waysOf(shown)}, in which they may keep ${whose}, or a file with it`;
   const what = `processes of ${ending.whose} have ${have}`;
   if (users.length === 0) return { what, advice: "stop that service until this was run again" };

@@ -7,7 +7,15 @@ import { isInCall, timeOutside } from "./in-call.ts";
 import { lookingAt } from "./looking-at.ts";
 import { hidesIn, hidesInMemory, linkOf, NAMELESS, ownerOfOpen, TOO_MUCH } from "./open-files.ts";
 import { SeenProcesses } from "./pids.ts";
-import { examineThreads, MOST_PASSES, namesIn, openProc, uidsAtEnd, uidsOf } from "./processes.ts";
+import {
+  examineThreads,
+  MOST_PASSES,
+  namesIn,
+  openProc,
+  uidsAtEnd,
+  uidsOf,
+  uidsToTake,
+} from "./processes.ts";
 import { MOST_MILLISECONDS, SumsByUser } from "./sums-by-user.ts";
 
 /** A process that has a uid, or can get it. */
@@ -15,6 +23,8 @@ export interface Holder {
   readonly pid: number;
   /** Those of all its threads. */
   readonly uids: ReadonlySet<string>;
+  /** The one that it can take in a user namespace: who has that ends it. */
+  readonly takes?: number;
   /** If it is only possible that it has, or can get, another one: by what it has, printable. */
   readonly may?: string;
   /** If it is only possible that it has what was looked for: why, printable. */
@@ -32,8 +42,8 @@ type Note = (
 ) => void;
 
 /**
- * For each of `uids` that processes have, or can get by a setuid program that they execute or have open, which need have no name any
- * more, these processes. What one of another user than root has in an io_uring(7) is not known: the rights of any user, or any
+ * For each of `uids` that processes have, can take in a user namespace, or can get by a setuid program that they execute or have
+ * open, which need have no name any more, these processes. What one of another user than root has in an io_uring(7) is not known: the rights of any user, or any
  * file; nor which files are on their way to it (SCM_RIGHTS in unix(7)): where no process is known to have the uid, all such may.
  * Throws as lookAtHolders.
  */
@@ -43,7 +53,7 @@ export function holdersOf(
 ): ReadonlyMap<number, readonly Holder[]> {
   const found = new Map<number, Map<number, Holder>>();
   const doubtful = lookAtHolders((uid, holder) => {
-    if (uids.has(uid)) found.getOrInsertComputed(uid, () => new Map()).set(holder.pid, holder);
+    if (uids.has(uid)) found.getOrInsertComputed(uid, () => new Map()).getOrInsert(holder.pid, holder);
   }, stop);
   const all = new Map<number, readonly Holder[]>();
   for (const uid of uids) {
@@ -178,7 +188,10 @@ class Look {
     const atEnd = uidsAtEnd(this.proc, pid);
     const uids = atEnd ?? uidsOf(this.proc, pid, undefined, this.stop);
     const holder = { pid, uids };
-    if (atEnd === undefined) for (const uid of uids) this.note(Number(uid), holder);
+    if (atEnd === undefined) {
+      for (const takes of uidsToTake(this.proc, pid, uids)) this.note(takes, { ...holder, takes });
+      for (const uid of uids) this.note(Number(uid), holder);
+    }
     for (const uid of usersOf(holder)) users?.set(uid, holder);
     // Root has no need of it.
     if (uids.size === 1 && uids.has("0")) return true;

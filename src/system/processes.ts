@@ -88,7 +88,7 @@ function lookOnce(proc: number, uid: number, seen: SeenProcesses): Processes {
     const ids = uidsOf(proc, pid, status);
     if (ZOMBIE.test(status) && UIDS.exec(status)?.[1] === String(uid)) hasZombies = true;
     if (ids.size === 0) isComplete = false;
-    else if (isOf(proc, pid, ids, uid)) {
+    else if (ids.has(String(uid)) || (uid !== 0 && uidsToTake(proc, pid, ids).includes(uid))) {
       pids.push(pid);
       const starter = ids.has(String(uid)) ? starterOf(proc, status, uid) : undefined;
       if (starter !== undefined) starters.add(starter);
@@ -142,15 +142,17 @@ export function signalEachOf(uid: number, signal: number): { sent: number[]; ofR
   return { sent, ofRoot };
 }
 
-/** Whether a process with these user ids runs as `uid`, or can come back to it. */
-function isOf(proc: number, pid: number, ids: ReadonlySet<string>, uid: number): boolean {
+/**
+ * The uids that a process with these ids can take in a user namespace of users: the kernel lets them map their own one there, alone,
+ * beside ranges of subuid(5), one of which the process may have. Who can take the ids of a range has them from root.
+ */
+export function uidsToTake(proc: number, pid: number, ids: ReadonlySet<string>): readonly number[] {
   const [real] = ids;
-  return ids.has(String(uid)) || (uid !== 0 && real !== "0" && isInNamespaceOf(proc, pid, uid));
+  const map = real === "0" ? "" : readOf(proc, pid, "uid_map");
+  const alone = [...map.matchAll(/^ *\d+ +(\d+) +1$/gm)].map(([, uid]) => Number(uid));
+  // What proc(5) shows of the namespace of this process are no ids of it.
+  return alone.length === 0 || map === readOf(proc, "self", "uid_map") ? [] : alone;
 }
-
-/** True for a process in a user namespace that maps this one id: there it may have one of subuid(5), and can take this one. */
-const isInNamespaceOf = (proc: number, pid: number, uid: number): boolean =>
-  new RegExp(`^ *\\d+ +${uid} +1$`, "m").test(readOf(proc, pid, "uid_map"));
 
 /**
  * The user ids of a process, of all its threads that have not ended: one may have kept what the others have given up. The kernel

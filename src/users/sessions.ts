@@ -47,21 +47,26 @@ export function atWork(directory: number): { readonly whose: string; readonly re
 
 /**
  * Whose some processes are, for a message, and what ends them: all of a user of whom more than `most` are to end, which that does not
- * evade; otherwise these alone, as of a service, or one that has an id of root, too. Throws SystemError.
+ * evade, or of whom one is in a user namespace; otherwise these alone, as of a service, or one that has an id of root, too. Throws
+ * SystemError.
  */
 export function endingOf(
   processes: readonly Holder[],
   most = 0,
 ): { readonly whose: string; readonly remedy: Remedy } {
   const first = firstUserId();
-  const byUid = Map.groupBy(processes, ({ uids }) => Number([...uids].find((one) => one !== "0") ?? 0));
+  const byUid = Map.groupBy(
+    processes,
+    ({ uids, takes }) => takes ?? Number([...uids].find((one) => one !== "0") ?? 0),
+  );
   const found = [...byUid].map(([uid, all]) => ({ uid, pids: all.map(({ pid }) => pid), all }));
   const whoseAre = ({ uid, pids, all }: (typeof found)[number]) => {
     const unclear = all.find((one) => one.unclear !== undefined)?.unclear;
     return `${uidText(uid)} (${shownPids(pids)}${unclear === undefined ? "" : `, perhaps: ${unclear}`})`;
   };
   const whose = found.map(whoseAre).join(", ");
-  const isWhole = ({ uid, all }: (typeof found)[number]) => uid >= first && all.length > most;
+  const isWhole = ({ uid, all }: (typeof found)[number]) =>
+    uid >= first && (all.length > most || all.some(({ takes }) => takes !== undefined));
   const single = found.flatMap((one) => one.all.filter(({ uids }) => uids.has("0") || !isWhole(one)));
   const whole = found.filter((one) => isWhole(one) && one.all.some(({ uids }) => !uids.has("0")));
   const pids = single.map(({ pid }) => pid);

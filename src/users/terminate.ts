@@ -117,8 +117,15 @@ export function terminate(uid: number): readonly number[] {
 }
 
 function goOn(uid: number, runs: string): JailkitError {
-  const { ofRoot } = signalEachOf(uid, 0);
-  const whose =
+  const { sent, ofRoot } = signalEachOf(uid, 0);
+  const services =
     ofRoot.length === 0 ? "" : `; root's are not ended: stop their services (${shownPids(ofRoot)})`;
-  return new JailkitError("has-processes", 1, `processes with the uid ${uid} go on (${runs})${whose}`);
+  // Those of users have ended.
+  const inside = processesOf(uid).filter((pid) => !(sent.includes(pid) || ofRoot.includes(pid)));
+  const containers =
+    inside.length === 0
+      ? ""
+      : `; some can take it in a user namespace that root has made, as for a container: stop that (${shownPids(inside)})`;
+  const message = `processes with the uid ${uid} go on (${runs})${services}${containers}`;
+  return new JailkitError("has-processes", 1, message);
 }

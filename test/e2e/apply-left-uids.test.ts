@@ -12,6 +12,7 @@ import {
 import type { Machine } from "../machine/machine.ts";
 import { runWithStops } from "../machine/stops.ts";
 import { linesOf, openApplyMachine } from "./apply-scene.ts";
+import { startInNamespace } from "./namespace-scene.ts";
 
 setDefaultTimeout(120_000);
 
@@ -325,6 +326,39 @@ test("a process has it, or a file without a name: it is free when that has ended
     ),
   ]);
   await Promise.all([open.ended, own.ended]);
+});
+
+test("a process can take it in a user namespace: it is free when that has ended", async () => {
+  removeBob();
+  const process = await startInNamespace(m, uid);
+  const carl = JAIL + user("carl", `uid = ${uid}\n`);
+  for (const [text, options] of [
+    [CARL, []],
+    [carl, ["--check"]],
+    [carl, []],
+  ] as const) {
+    m.write(FILE, text);
+    const { message, remedy } = linesOf(m, ...options).summary.problems[0] ?? {};
+    const what = `processes of 'uid ${uid}' \\(\\d+\\) have the uid ${uid}, which is that of no account any more, can take it in a user namespace`;
+    expect([remedy, message]).toEqual([
+      `jailkit terminate-user --uid=${uid}`,
+      expect.stringMatching(new RegExp(what)),
+    ]);
+  }
+  expect(heal()).toHaveLength(1);
+  await process.ended;
+});
+
+test.each([
+  ["a range, as those of a container are", (own: number) => `0 900000 2\\n2 ${own} 65536`],
+  ["all, as that of the machine", () => "0 0 4294967295"],
+])("a user namespace that maps %s takes it from nobody", async (_, map) => {
+  removeBob();
+  const process = await startInNamespace(m, uid, map(uid));
+  expect(linesOf(m).status).toBe(0);
+  expect(uidOf("carl")).toBe(uid);
+  process.kill();
+  await process.ended;
 });
 
 test.each(["nobody", "www-data"])("so may a process of %s that has an io_uring", async (owner) => {

@@ -5,6 +5,7 @@ import { compiledC } from "../machine/helper.ts";
 import type { Machine } from "../machine/machine.ts";
 import { runWithStops } from "../machine/stops.ts";
 import { linesOf, openApplyMachine } from "./apply-scene.ts";
+import { startInNamespace } from "./namespace-scene.ts";
 import { typeRemedy } from "./remedies-scene.ts";
 
 setDefaultTimeout(120_000);
@@ -105,24 +106,7 @@ test("the command that ends processes also ends those that never stay the same",
 test("a process with another uid, in a user namespace where it can take that of the account, is one of its own", async () => {
   m.addUser("pia", { home: "/home/pia", createHome: true, shell: "/bin/sh" });
   const uid = Number(m.must(["id", "-u", "pia"]).stdout);
-  // The maps as newuidmap(1) and newgidmap(1) write them.
-  const other = `import ctypes, os, time
-ready, go = os.pipe(), os.pipe()
-pid = os.fork()
-if pid == 0:
-    os.setgroups([]); os.setresgid(${uid}, ${uid}, ${uid}); os.setresuid(${uid}, ${uid}, ${uid})
-    ctypes.CDLL(None).prctl(4, 1, 0, 0, 0)
-    assert ctypes.CDLL(None).unshare(0x10000000) == 0
-    os.write(ready[1], b"x"); os.read(go[0], 1)
-    os.setresgid(1, 1, 1); os.setresuid(1, 1, 1)
-    print("there", flush=True)
-    time.sleep(1000)
-os.read(ready[0], 1)
-for map in ("uid_map", "gid_map"): open("/proc/%d/%s" % (pid, map), "w").write("0 ${uid} 1\\n1 900000 65536\\n")
-os.write(go[1], b"x")
-os.waitpid(pid, 0)`;
-  const process = m.start(["python3", "-c", other]);
-  await process.until(({ stdout }) => (stdout.includes("there") ? true : undefined));
+  const process = await startInNamespace(m, uid);
   const { status, stderr } = m.run(["jk_jailuser", "-m", "-j", J, "pia"]);
   expect([status, stderr]).toEqual([
     1,
@@ -131,4 +115,24 @@ os.waitpid(pid, 0)`;
   typeAndWait("pia", stderr);
   await process.ended;
   m.must(["jk_jailuser", "-m", "-j", J, "pia"]);
+});
+
+test("one in the user namespace of the command itself, as in a container, whose map has ids of another one, is not", async () => {
+  const process = await startInNamespace(m, 0, "0 0 1000\\n1000 2001 1\\n2001 1000 1");
+  const shown = (uid: number) => {
+    const inside = ["nsenter", "-U", "-t", `${process.pid}`, "-S", "0", "-G", "0"];
+    return m.must([...inside, "jailkit", "terminate-user", "--dry-run", `--uid=${uid}`]).stdout;
+  };
+  expect([shown(1), shown(2001)]).toEqual([expect.stringContaining(`${process.pid}`), ""]);
+  process.kill();
+  await process.ended;
+});
+
+test("of one in a user namespace that root has made it is said that a command ends the container", async () => {
+  const process = await startInNamespace(m, 0, "0 7000 1\\n1 900000 65536");
+  const { status, stderr } = m.run(["jailkit", "terminate-user", "--uid=7000"]);
+  const what = `the uid 7000 go on (${process.pid}); some can take it in a user namespace that root has made, as for a container: stop that (${process.pid})`;
+  expect([status, stderr]).toEqual([1, expect.stringContaining(what)]);
+  process.kill();
+  await process.ended;
 });
