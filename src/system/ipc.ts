@@ -61,10 +61,16 @@ function withQueues<T>(use: (directory: number) => T): T | undefined {
   return fd === undefined ? undefined : withFd(fd, use);
 }
 
-/** For each of `uids` that is the owner of some, or has created some, these objects. Throws SystemError. */
-export function ipcOf(uids: ReadonlySet<number>): ReadonlyMap<number, readonly IpcObject[]> {
+/**
+ * For each of `uids` that has created some, or is the owner of some that root has made, these objects; with `isAll`, also those that
+ * another user has made. Throws SystemError.
+ */
+export function ipcOf(uids: ReadonlySet<number>, isAll = false): ReadonlyMap<number, readonly IpcObject[]> {
   const found = new Map<number, Set<IpcObject>>();
-  const note: Note = (owners, object) => {
+  const note: Note = ([owner = 0, creator = owner], object) => {
+    // Users can give what they have made to any uid at any time (IPC_SET), also to one that has an account, and have the same rights
+    // as before: if that reserved a uid, they could keep all reserved, and to reserve one would keep nothing from its next user.
+    const owners = isAll || creator === 0 ? [owner, creator] : [creator];
     for (const uid of owners) if (uids.has(uid)) found.getOrInsertComputed(uid, () => new Set()).add(object);
   };
   // A kernel may be without it.

@@ -15,7 +15,7 @@ interface Hearer {
 }
 
 /** The objects of a user in the kernel, which outlive processes. Throws SystemError. */
-export const objectsOf = (uid: number): readonly IpcObject[] => ipcOf(new Set([uid])).get(uid) ?? [];
+export const objectsOf = (uid: number): readonly IpcObject[] => ipcOf(new Set([uid]), true).get(uid) ?? [];
 
 /**
  * Removes what the kernel keeps of a user without processes, and whoever gets the uid later would have: objects of System V IPC
@@ -82,11 +82,12 @@ function removeIpcOf(owner: Owner, removed: string[], warn: Hearer["warn"]): voi
   const before = objectsOf(owner.uid);
   if (before.length === 0) return;
   removeObjects(before);
-  const stay = objectsOf(owner.uid);
   const key = (object: IpcObject) => `${object.kind} ${"id" in object ? object.id : object.name}`;
-  const left = new Set(stay.map(key));
+  const left = new Set(objectsOf(owner.uid).map(key));
   const gone = before.filter((object) => !left.has(key(object)));
   if (gone.length > 0) removed.push(ipcText(gone));
+  // Others may have given it some meanwhile.
+  const stay = ipcOf(new Set([owner.uid])).get(owner.uid) ?? [];
   if (stay.length === 0) return;
   const { why, advice, remedy } = whyStays(owner.uid, stay);
   const what = `${ipcText(stay)} of ${ownerText(owner)} ${stay.length === 1 ? "stays" : "stay"} in the kernel${why}`;

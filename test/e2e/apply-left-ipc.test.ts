@@ -17,7 +17,7 @@ const EVE = JAIL + user("eve");
 const END = `jailkit terminate-user --uid=${UID}`;
 
 /** Words: what to make, with which rights, or what to do with it. */
-const IPC = `import ctypes, os, platform, sys, tempfile, time
+const IPC = `import ctypes, os, platform, struct, sys, tempfile, time
 c = ctypes.CDLL(None, use_errno=True)
 c.shmat.restype = ctypes.c_void_p
 arm = platform.machine() == "aarch64"
@@ -62,6 +62,16 @@ elif sys.argv[1] == "fill":
     n = 0
     while c.syscall(add_key, b"user", b"fill%d" % n, b"x" * 1000, 1000, -4) >= 0: n += 1
     while c.syscall(add_key, b"user", b"fill%d" % n, b"x", 1, -4) >= 0: n += 1
+elif sys.argv[1].startswith("give"):
+    def give():
+        queue = must(c.msgget(0, 0o1600)); stat = ctypes.create_string_buffer(256); must(c.msgctl(queue, 2, stat))
+        # ipc_perm.uid, by IPC_SET.
+        struct.pack_into("I", stat, 4, int(sys.argv[3])); must(c.msgctl(queue, 1, stat))
+    give()
+    print("given", flush=True)
+    while sys.argv[1] == "give-on":
+        try: give()
+        except OSError: time.sleep(0.001)
 elif sys.argv[1] == "hold":
     must(c.shmat(c.shmget(0x4711, 0, 0), None, 0)); print("held", flush=True); time.sleep(1000)
 elif sys.argv[1] == "hide":
@@ -230,6 +240,33 @@ test("what comes later reserves the uid until the command that is shown has remo
   expect(objects()).toHaveLength(3);
   m.must(END.split(" "));
   expect([objects(), linesOf(m).status, ipc("carl", "look")]).toEqual([[], 0, ""]);
+});
+
+test("what another user has made, and gives to the uid again and again, goes, and reserves it for nobody", async () => {
+  ipc("eve", "give", "0", `${UID}`);
+  const { warnings, steps } = removal();
+  expect([warnings, steps.filter((step) => step.includes("kernel")), objects()]).toEqual([
+    [],
+    ["removed what the kernel had of 'bob': 1 message queue"],
+    [],
+  ]);
+  const eve = m.start(as("eve", "give-on", "0", `${UID}`));
+  await eve.until(({ stdout }) => stdout.includes("given") || undefined);
+  m.must(END.split(" "));
+  m.write(FILE, CARL);
+  for (const options of [["--check"], []]) expect(linesOf(m, ...options).summary.problems).toEqual([]);
+  expect([uidIn(m, "carl"), objects().includes("carl")]).toEqual([UID, true]);
+  eve.kill();
+  await eve.ended;
+});
+
+test("what root has made for it does", () => {
+  removal();
+  ipc(0, "give", "0", `${UID}`);
+  m.write(FILE, CARL);
+  expect(linesOf(m).summary.problems).toMatchObject([{ code: "left-uid", remedy: END }]);
+  m.must(END.split(" "));
+  expect([objects(), linesOf(m).status]).toEqual([[], 0]);
 });
 
 test("message queues go, too, where the kernel shows them only at their place, as before Linux 5.2", () => {

@@ -1265,6 +1265,8 @@ export const APPLY: readonly Mutant[] = [
     ["(whatRuns(uid) !== undefined || areKeysShut(uid))", "whatRuns(uid) !== undefined"],
   ]),
   ...within("src/system/ipc.ts", "e2e/apply-left-ipc.test.ts", [
+    ["isAll || creator === 0", "true"],
+    [" || creator === 0", ""],
     ['if (isErrno(error, "EFBIG")) return undefined;', 'if (isErrno(error, "EFBIG")) return false;'],
   ]),
   ...within("src/system/open-files.ts", "e2e/apply-left-ipc.test.ts", [
