@@ -10,20 +10,21 @@ import { endingOf } from "./sessions.ts";
 
 /**
  * Throws JailkitError "has-processes", with what ends them, if processes of other users of a jail have a group of who leaves it and
- * are not in that: they can make setgid programs as long as they run.
+ * are not in that: they can make setgid programs as long as they run. `holders`: what has gids, if that was looked for.
  */
 export function requireNobodyBorrows(
   root: JailRoot,
   leaver: Leaver,
   isMember: Membership,
   stop: ByteString,
+  holders = holdersOfGids(leaver.gids, stop),
 ): void {
   const first = firstUserId();
   // Root starts services with any group.
   const isUser = (uid: number) => uid >= first && uid !== NOBODY;
   const borrows = (uid: number, gid: number) => uid !== leaver.uid && isUser(uid) && !isMember({ uid, gid });
-  const borrowers = holdersOfGids(leaver.gids, stop).filter(({ uids, gid }) =>
-    [...uids].some((one) => borrows(Number(one), gid)),
+  const borrowers = holders.filter(
+    ({ uids, gid }) => leaver.gids.has(gid) && [...uids].some((one) => borrows(Number(one), gid)),
   );
   const found = ofOthersIn(root, leaver, borrowers, stop);
   const [one] = found;

@@ -154,6 +154,21 @@ export function takeSetIds(root: JailRoot, account: PasswdEntry, leaving: Leavin
   }
 }
 
+/**
+ * Throws JailkitError as takeSetIds for what processes of others have of an account that leaves a jail, before anything of it goes.
+ */
+export function requireNoneKeeps(
+  root: JailRoot,
+  account: PasswdEntry,
+  groups: readonly ByteString[] | undefined,
+): void {
+  const user = leaverOf(account, groups);
+  requireNobodyBorrows(root, user, memberships(), stopText(user));
+  requireNothingHidden(root, user, () => undefined);
+}
+
+const stopText = ({ name }: Leaver) => `${quoted(name)} is still in the jail; run this again`;
+
 /** False if there may be more: until none is found, somebody may have made another one with the last, or moved one. */
 function takeOnce(
   root: JailRoot,
@@ -169,12 +184,12 @@ function takeOnce(
     note();
   };
   try {
-    const stop = `${quoted(user.name)} is still in the jail; run this again`;
+    const stop = stopText(user);
     const isMember = memberships();
     const counting = countingFor(user, isMember);
     requireNobodyBorrows(root, user, isMember, stop);
     // Before the files, as a file without a name may get one.
-    takeFromOpen(root, user, { counting, stop }, (pid) => took(() => pids.add(pid)));
+    takeFromOpen(root, user, counting, (pid) => took(() => pids.add(pid)));
     const wanted = { counting, since, take: true, stop };
     findSetIds(root, wanted, (_, path) => took(() => add(taken, path)));
   } catch (error) {
@@ -189,19 +204,21 @@ function takeOnce(
 }
 
 /** Takes the bits from files without a name that others have open, or execute; `took` gets the pids of those. */
-function takeFromOpen(
-  root: JailRoot,
-  { name, uid }: Leaver,
-  { counting, stop }: { readonly counting: Counting; readonly stop: ByteString },
-  took: (pid: number) => void,
-): void {
-  const doubtful = lookAtHolders((owner, { pid }, file) => {
+function takeFromOpen(root: JailRoot, user: Leaver, counting: Counting, took: (pid: number) => void): void {
+  requireNothingHidden(root, user, (owner, { pid }, file) => {
     if (owner === 0 || file === undefined) return;
     // Those of others are many.
-    if (owner !== uid && !attempt(() => isCounted(file.proc, file.path, counting))) return;
+    if (owner !== user.uid && !attempt(() => isCounted(file.proc, file.path, counting))) return;
     const fd = openedBy(file.proc, file.path);
     if (fd !== undefined && withFd(fd, (open) => takeFromNameless(open, counting))) took(pid);
-  }, stop);
+  });
+}
+
+/** Calls `note` for what processes have; throws JailkitError if those of others may have a program that is not seen. */
+function requireNothingHidden(root: JailRoot, user: Leaver, note: Parameters<typeof lookAtHolders>[0]): void {
+  const { name, uid } = user;
+  const stop = stopText(user);
+  const doubtful = lookAtHolders(note, stop);
   const others = doubtful.filter(({ uids }) => [...uids].some((one) => Number(one) !== uid));
   const ofJail = ofOthersIn(root, { uid }, others, stop);
   if (ofJail.length === 0) return;

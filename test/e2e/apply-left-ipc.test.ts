@@ -310,6 +310,7 @@ test("of a process with too much in its memory to look at that is said, and the 
     /^user bob: processes of 'eve' \(\d+\) have more than can be looked at, in which they may keep a setuid program of 'bob'/,
   );
   expect([status, problems]).toMatchObject([1, [{ code: "has-processes", message }]]);
+  expect(m.exists(`${J}/home/bob`)).toBe(true);
   eve.kill();
   await eve.ended;
   m.must((problems[0]?.remedy ?? "").split(" "));

@@ -155,8 +155,10 @@ test("who has the group by such a program still is named, with the command that 
   await root.until(({ stdout }) => stdout.includes("there") || undefined);
   const pid = m.must(["pgrep", "-o", "-u", "eve"]).stdout.trim();
   m.write(FILE, EVE + user("dora", TEAM));
+  const { warnings } = linesOf(m, "--check", "--prune", "--delete-homes").summary;
   const { status, summary } = linesOf(m, "--prune", "--delete-homes");
   const [{ message = "", remedy = "" } = {}] = summary.problems;
+  expect([warnings, m.exists(`${J}/home/bob`)]).toEqual([[message], true]);
   expect([status, remedy]).toEqual([1, `jailkit terminate-user --uid=${idOf("eve")}`]);
   expect(message).toBe(
     `user bob: processes of 'eve' (${pid}) have the group 'team' of 'bob', perhaps by a setgid program, and may make another one: end them, and run this again: ${remedy}`,

@@ -12,7 +12,7 @@ import { homeInJail, jailOfHome } from "../../system/separator.ts";
 import { removeLogin } from "../../users/change-login.ts";
 import { removeFromKernel } from "../../users/kernel-objects.ts";
 import { requireNothingRuns, whatRuns } from "../../users/sessions.ts";
-import { takeSetIds } from "../../users/set-ids.ts";
+import { requireNoneKeeps, takeSetIds } from "../../users/set-ids.ts";
 import type { Change } from "../change.ts";
 import { isDeleted } from "../compare/absent.ts";
 import { type Fate, fateOf } from "../compare/fate.ts";
@@ -243,6 +243,8 @@ function removeLost(
   const isFinal = fate.home === undefined || planned !== undefined || whatRuns(user.uid) !== undefined;
   if (failure !== undefined && isFinal) throw tellingOfSessions(failure, user, said);
   requireNothingRuns(user);
+  // It stays with its home, as far as that is known before.
+  requireNoneKeeps(root, user, once.groups);
   // Again, since nobody works in it any more: until now it could be filled.
   const now = fateOf(root, user, once, deleteHomes);
   const holds = planned ?? now.holds;

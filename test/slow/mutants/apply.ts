@@ -1282,6 +1282,10 @@ export const APPLY: readonly Mutant[] = [
     ["listed.has(other) && ", ""],
     ["inside.has(pid) || ", ""],
   ]),
+  ...within("src/declaration/carry-out/remove.ts", SET_GIDS, [
+    ["requireNoneKeeps(root, user, once.groups);", ""],
+  ]),
+  ...within("src/declaration/compare/running.ts", SET_GIDS, [[", ...borrowedOf(former, machine)", ""]]),
   ...within("src/users/borrowed-groups.ts", SET_GIDS, [
     ["if (one === undefined) return;", "if (one !== undefined) return;"],
     ["&& uid !== NOBODY", ""],
