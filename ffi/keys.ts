@@ -35,7 +35,7 @@ function numberOf(ring: number): number {
  * which has the rights of the user to them. The real one in all of its threads: one that starts meanwhile has it from this one, and
  * would keep it. No longer than a few calls of the kernel: whoever has the uid may stop a process that has it.
  */
-function asUser<T extends number | boolean>(uid: number, work: () => T): T {
+function asUser<T extends number | boolean | object>(uid: number, work: () => T): T {
   check(libc.setresuid(uid, SAME, SAME), "setresuid");
   try {
     if (userIds().join() !== `${uid},0,0`) throw new SystemError(EPERM, "setresuid", undefined);
@@ -119,7 +119,7 @@ function areNoKeys(): boolean {
  * Removes the keyrings that the kernel keeps for a user who has no process any more: user-keyring(7), user-session-keyring(7),
  * persistent-keyring(7). The kernel makes others for whoever gets the uid: these may be linked by somebody else, who could then read
  * and write them, or take no more keys. Returns whether keys were there; false where nobody may use keyctl(2). Call it only for a user
- * without processes, which could signal this one meanwhile. Needs root. Throws SystemError where areKeysShut is true.
+ * without processes, which could signal this one meanwhile. Needs root. Throws SystemError where keysFault has one.
  */
 export function clearKeys(uid: number): boolean {
   if (uid === 0) throw new SystemError(EPERM, "keyctl", undefined);
@@ -136,21 +136,25 @@ export function clearKeys(uid: number): boolean {
 }
 
 /**
- * Whether root cannot remove all keyrings of a user: one is closed to everybody, was revoked or has expired, the user has no more
- * quota for others, or has keyrings in keyrings. Whoever has a link to one would have it as soon as the kernel shows it again, some
- * minutes (gc_delay in keyrings(7)) or days later, or when the machine starts anew. Call it only for a user without processes. Needs
- * root. Throws SystemError.
+ * Why root cannot remove all keyrings of a user: one is closed to everybody, was revoked or has expired, the user has no more quota for
+ * others, or has keyrings in keyrings; undefined if root can. Whoever has a link to one would have it as soon as the kernel shows it
+ * again, some minutes (gc_delay in keyrings(7)) or days later, or when the machine starts anew. Call it only for a user without
+ * processes. Needs root. Throws SystemError for what is no answer about keyrings.
  */
-export function areKeysShut(uid: number): boolean {
-  if (uid === 0 || areNoKeys()) return false;
-  if (shown(uid, USER_KEYRING) < 0 || shown(uid, USER_SESSION_KEYRING) < 0) return true;
-  return asUser(uid, () => {
+export function keysFault(uid: number): SystemError | undefined {
+  if (uid === 0 || areNoKeys()) return undefined;
+  for (const ring of [USER_KEYRING, USER_SESSION_KEYRING]) {
+    const serial = shown(uid, ring);
+    if (serial < 0) return new SystemError(-serial, "keyctl", undefined);
+  }
+  const { fault } = asUser(uid, () => {
     try {
       persistentOf(uid);
-      return false;
+      return { fault: undefined };
     } catch (error) {
-      if (error instanceof SystemError) return true;
+      if (error instanceof SystemError) return { fault: error };
       throw error;
     }
   });
+  return fault;
 }

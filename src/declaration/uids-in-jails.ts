@@ -14,7 +14,7 @@ import { giveCommand } from "../system/give.ts";
 import type { ReservedUids } from "../system/login-defs.ts";
 import { hostUser, isNobodys } from "../system/name-services.ts";
 import { joinHome } from "../system/separator.ts";
-import { hasShutKeys } from "../users/kernel-objects.ts";
+import { whyKeysStay } from "../users/kernel-objects.ts";
 import { forgetLine } from "../users/plan.ts";
 import type { FaultText } from "./change.ts";
 import type { Declaration, DeclaredUser } from "./model.ts";
@@ -200,6 +200,8 @@ export function heldFault(found: Holder, advice: string, gives: boolean): FaultT
   return { code: isHome ? "kept-home" : "uid-taken", message: `${what}${whose}: ${advice}${ways}`, remedy };
 }
 
+const hasStaying = (uid: number): boolean => whyKeysStay(uid) !== undefined;
+
 /** The uids that no account gets by chance; `isOwned`: of those that stay, nothing is given away. */
 export const reservedBy = (
   kept: ReservedUids,
@@ -208,7 +210,7 @@ export const reservedBy = (
 ): ReservedUids => {
   const shut = new Map<number, boolean>();
   return {
-    has: (uid) => kept.has(uid) || jails.has(uid) || shut.getOrInsertComputed(uid, hasShutKeys),
+    has: (uid) => kept.has(uid) || jails.has(uid) || shut.getOrInsertComputed(uid, hasStaying),
     letGo(isWanted) {
       const isFree = (uid: number) => isWanted(uid) && !isOwned(uid);
       return kept.letGo(isFree) ?? jails.why(isFree);

@@ -1,4 +1,4 @@
-import { areKeysShut, clearKeys } from "../../ffi/keys.ts";
+import { clearKeys, keysFault } from "../../ffi/keys.ts";
 import { answered, describeError, isReported, JailkitError } from "../cli/error.ts";
 import type { Remedy } from "../cli/remedy.ts";
 import { passwdByUid } from "../system/accounts.ts";
@@ -47,32 +47,40 @@ export function removeFromKernel(owner: Owner, { say, warn }: Hearer): void {
 }
 
 /**
- * Whether root cannot remove the keyrings of a uid without account, which nobody gets then: whoever has it, or a link to one, would
- * have them later. Throws SystemError.
+ * The error with which a new account of a uid, or one that is about to get it, does not get rid of the keys of an earlier one; undefined
+ * if it does. Whoever has the uid, or a link to a keyring, would have them later. Throws SystemError.
  */
-export const hasShutKeys = (uid: number): boolean =>
-  hasKeyrings(uid) && (whatRuns(uid) !== undefined || areKeysShut(uid));
+export function whyKeysStay(uid: number): JailkitError | undefined {
+  if (!hasKeyrings(uid)) return undefined;
+  const runs = whatRuns(uid);
+  const remedy = endSessions(uid);
+  if (runs !== undefined)
+    return keysStay(uid, `processes have it (${runs})`, `end them with: ${remedy}`, remedy);
+  const fault = keysFault(uid);
+  return fault && keysStay(uid, describeError(fault), GONE_AT_START);
+}
+
+const keysOfEarlier = (uid: number) => `keys that an earlier account with the uid ${uid} had`;
+
+function keysStay(uid: number, why: string, advice: string, remedy?: Remedy): JailkitError {
+  const message = `${keysOfEarlier(uid)} stay in the kernel: ${why}; ${advice}, or choose another uid`;
+  return new JailkitError("left-uid", 1, message, undefined, remedy);
+}
 
 /**
  * Removes the keys that an earlier account had with the uid of a new one, which nobody has used in between. Throws JailkitError
  * "left-uid": the new one could have them later, and whoever is linked to them.
  */
 export function removeKeysOfEarlier({ name, uid }: Owner, done: (line: string) => void): void {
-  const which = `keys that an earlier account with the uid ${uid} had`;
-  const leftUid = (why: string, advice: string, remedy?: Remedy) => {
-    const message = `${which} stay in the kernel: ${why}; ${advice}, or choose another uid`;
-    return new JailkitError("left-uid", 1, message, undefined, remedy);
-  };
+  // An account of before may have the same uid.
+  if (passwdByUid(uid)?.name !== name || !hasKeyrings(uid)) return;
+  const stay = whyKeysStay(uid);
+  if (stay !== undefined) throw stay;
   try {
-    // An account of before may have the same uid.
-    if (passwdByUid(uid)?.name !== name || !hasKeyrings(uid)) return;
-    const runs = whatRuns(uid);
-    const remedy = endSessions(uid);
-    if (runs !== undefined) throw leftUid(`processes have it (${runs})`, `end them with: ${remedy}`, remedy);
-    if (clearKeys(uid)) done(`removed ${which}`);
+    if (clearKeys(uid)) done(`removed ${keysOfEarlier(uid)}`);
   } catch (error) {
-    if (!isReported(error) || error instanceof JailkitError) throw error;
-    throw leftUid(describeError(error), GONE_AT_START);
+    if (!isReported(error)) throw error;
+    throw keysStay(uid, describeError(error), GONE_AT_START);
   }
 }
 

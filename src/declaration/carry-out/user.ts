@@ -23,9 +23,9 @@ import { withKeyPlace } from "../compare/look-keys.ts";
 import { policyKeys } from "../compare/look-policy.ts";
 import { requireOwnHome } from "../compare/new-home.ts";
 import { newUid, returning } from "../compare/returning.ts";
-import { sharedUidFault, uidFault } from "../compare/uid-fault.ts";
+import { newUidFault, sharedUidFault } from "../compare/uid-fault.ts";
 import type { UserWork } from "../compare/work.ts";
-import { formerFault, type KnownUids, keptFault } from "../kept-fault.ts";
+import { formerFault, type KnownUids } from "../kept-fault.ts";
 import type { Memory } from "../memory.ts";
 import type { DeclaredUser } from "../model.ts";
 import { formerPolicies } from "../once.ts";
@@ -75,7 +75,7 @@ export function userSteps(user: UserWork, means: UserMeans): Step[] {
   const comes = directory || (!isCreated && changes.some(({ what }) => what === "account"));
   const account = comes && user.onlyTakes !== true ? hostUser(name) : undefined;
   const taken: FaultText | undefined = isNew
-    ? (uidFault(uid, hostUser) ?? keptFault(declared, uid, means, DECLARED.uid))
+    ? newUidFault(declared, uid, means, { userByUid: hostUser })
     : account && (sharedUidFault(declared, account, owners) ?? formerFault(declared, account, means));
   if (taken !== undefined) throw errorOf(taken);
   if (!directory && isCreated) requireHome(declared, means);

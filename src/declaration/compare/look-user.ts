@@ -31,7 +31,7 @@ import {
 } from "../../users/own-home.ts";
 import { requireSafePlace } from "../../users/safe-place.ts";
 import { type FaultText, faultText } from "../change.ts";
-import { formerFault, keptFault } from "../kept-fault.ts";
+import { formerFault } from "../kept-fault.ts";
 import type { DeclaredUser } from "../model.ts";
 import type { OnceUser } from "../once-shape.ts";
 import { heirOf } from "./former-name.ts";
@@ -48,7 +48,7 @@ import { meansOther, renamedText } from "./lost-name.ts";
 import type { Machine } from "./machine.ts";
 import { otherNameFault } from "./other-name.ts";
 import { returning } from "./returning.ts";
-import { sharedUidFault, uidFault } from "./uid-fault.ts";
+import { newUidFault, sharedUidFault } from "./uid-fault.ts";
 import type { UserState } from "./user-state.ts";
 
 type UserByUid = Pick<HostAccounts, "userByUid">;
@@ -188,8 +188,8 @@ function newFault(declared: DeclaredUser, account: PasswdEntry | undefined, mach
   const message = newNameFault(name, DECLARED);
   if (message !== undefined) return { code: "bad-name", message } as const;
   if (uid === undefined) return undefined;
-  const wanted = { declared, formerly: machine.noLonger };
-  return uidFault(uid, machine.laterByUid, wanted) ?? keptFault(declared, uid, machine, DECLARED.uid);
+  const by = { userByUid: machine.laterByUid, formerly: machine.noLonger };
+  return newUidFault(declared, uid, machine, by);
 }
 
 /** The home of an account, among those that runs which were killed have left closed. */

@@ -1,9 +1,13 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
+import { JailkitError } from "../../cli/error.ts";
 import type { Remedy } from "../../cli/remedy.ts";
 import { operands, shellWord } from "../../cli/shell-word.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { livesIn } from "../../system/separator.ts";
+import { whyKeysStay } from "../../users/kernel-objects.ts";
 import { newNameFault } from "../../users/new-account.ts";
+import { type FaultText, faultText } from "../change.ts";
+import { type KnownUids, keptFault } from "../kept-fault.ts";
 import type { DeclaredUser } from "../model.ts";
 import type { OnceUser } from "../once-shape.ts";
 import { IN_DIRECTORY, type UidOwners, uidOfOther } from "../uid-owners.ts";
@@ -15,8 +19,21 @@ interface Wanted {
   readonly formerly: (name: ByteString) => Pick<OnceUser, "jail" | "directory"> | undefined;
 }
 
-/** Why no account can be created with a uid. */
-export function uidFault(uid: number, userByUid: (uid: number) => PasswdEntry | undefined, wanted?: Wanted) {
+/** Why no account can be created with the uid that is declared for it. */
+export function newUidFault(
+  declared: DeclaredUser,
+  uid: number,
+  known: KnownUids,
+  { userByUid, formerly }: { readonly userByUid: UserByUid; readonly formerly?: Wanted["formerly"] },
+): FaultText | undefined {
+  const fault = uidFault(uid, userByUid, formerly && { declared, formerly });
+  const why = fault ?? keptFault(declared, uid, known, DECLARED.uid) ?? whyKeysStay(uid);
+  return why instanceof JailkitError ? faultText(why) : why;
+}
+
+type UserByUid = (uid: number) => PasswdEntry | undefined;
+
+function uidFault(uid: number, userByUid: UserByUid, wanted?: Wanted) {
   const owner = userByUid(uid);
   if (owner === undefined) return undefined;
   const rename = wanted && renameAdvice(owner, wanted);

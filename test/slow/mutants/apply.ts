@@ -1258,11 +1258,11 @@ export const APPLY: readonly Mutant[] = [
       "      if (error instanceof SystemError) return true;",
       "      if (error instanceof SystemError) return false;",
     ],
-    ["if (shown(uid, USER_KEYRING) < 0 || shown(uid, USER_SESSION_KEYRING) < 0) return true;", ""],
+    ['if (serial < 0) return new SystemError(-serial, "keyctl", undefined);', ""],
     ["asUser(uid, () => syscall(SYS_keyctl, SETPERM, ring, RIGHTS));", ""],
   ]),
   ...within("src/users/kernel-objects.ts", "e2e/apply-left-ipc.test.ts", [
-    ["(whatRuns(uid) !== undefined || areKeysShut(uid))", "whatRuns(uid) !== undefined"],
+    ["return fault && keysStay(uid, describeError(fault), GONE_AT_START);", "return undefined;"],
   ]),
   ...within("src/system/ipc.ts", "e2e/apply-left-ipc.test.ts", [
     ["isAll || creator === 0", "true"],
@@ -1276,7 +1276,7 @@ export const APPLY: readonly Mutant[] = [
     ["removeKeysOfEarlier(user, run.done);", ""],
   ]),
   ...within("src/declaration/uids-in-jails.ts", "e2e/apply-left-ipc.test.ts", [
-    ["|| shut.getOrInsertComputed(uid, hasShutKeys)", ""],
+    ["|| shut.getOrInsertComputed(uid, hasStaying)", ""],
   ]),
   ...within("src/users/leaver.ts", SET_IDS, [
     ["listed.has(other) && ", ""],
