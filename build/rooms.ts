@@ -79,7 +79,6 @@ export const WRITERS: readonly string[] = [
 /** Only src/jail/fs/ uses writers, and what could be any call. These files do too, for these reasons. */
 export const OTHER_WRITERS: Readonly<Record<string, string>> = {
   "src/cli/output.ts": "writes to standard output",
-  "src/check/smoke/step.ts": "calls memfd_create by its number",
   "src/confine/calls.ts": "tries by their numbers the calls that its filters should refuse",
   "src/confine/in-force.ts": "binds by its number a socket that the rules should refuse",
   "src/enter/launch/launch.ts": "opens /dev/null for a daemon",

@@ -1,10 +1,11 @@
 import { type ByteString, trim } from "../../ffi/bytes.ts";
 import { unlinkIfPresent } from "../../ffi/changes.ts";
 import { AT_FDCWD, O_DIRECTORY, O_PATH } from "../../ffi/constants.ts";
-import { isErrno } from "../../ffi/error.ts";
-import { close, entriesOf, openIfPresent, ownerAt, withFd } from "../../ffi/files.ts";
+import { attempt, isErrno } from "../../ffi/error.ts";
+import { close, entriesOf, fstat, openIfPresent, ownerAt, withFd } from "../../ffi/files.ts";
 import { receivedSignal } from "../../ffi/interrupts.ts";
 import { type IpcKind, removeIpc } from "../../ffi/ipc.ts";
+import { memoryFile } from "../../ffi/memory-file.ts";
 import { newMount } from "../../ffi/mounts.ts";
 import type { Holder } from "./holders.ts";
 import { hostText } from "./host-files.ts";
@@ -124,14 +125,36 @@ export function ipcText(objects: readonly IpcObject[]): string {
 
 const MOST_MAPS = 1 << 26;
 /**
- * What proc(5) shows of a segment in the memory of a process: its number as that of an inode. Only the kernel names files on that
- * device: of other ones users do, after the columns, and a blank in a path looks like one between these.
+ * What proc(5) shows of a segment in the memory of a process: its device, and its number as that of an inode. Users name files on
+ * other devices, after the columns, and a blank in a path looks like one between these.
  */
-const ATTACHED = /^[0-9a-f]+-[0-9a-f]+ [a-z-]{4} [0-9a-f]+ 00:01 (\d+) +\/SYSV[0-9a-f]{8} \(deleted\)$/gm;
+const ATTACHED =
+  /^[0-9a-f]+-[0-9a-f]+ [a-z-]{4} [0-9a-f]+ ([0-9a-f]+:[0-9a-f]+) (\d+) +\/SYSV[0-9a-f]{8} \(deleted\)$/gm;
 
 /** The numbers of the segments of System V IPC that are in the memory of a process, by its maps of proc(5). */
-export const segmentsIn = (maps: ByteString): ReadonlySet<number> =>
-  new Set(maps.matchAll(ATTACHED).map(([, id]) => Number(id)));
+export const segmentsIn = (maps: ByteString, devices: ReadonlySet<string>): ReadonlySet<number> =>
+  new Set(
+    maps.matchAll(ATTACHED).flatMap(([, device = "", id]) => (devices.has(device) ? [Number(id)] : [])),
+  );
+
+const SMALL = "00:01";
+const LARGEST_LOG2 = 40;
+
+/**
+ * The devices on which the kernel alone names files, and has segments: one for each size of huge pages (SHM_HUGETLB), which is that
+ * of a file in memory with such pages.
+ */
+function segmentDevices(): ReadonlySet<string> {
+  const devices = new Set([SMALL]);
+  for (let log2 = 12; log2 <= LARGEST_LOG2; log2++) {
+    // The kernel has few sizes.
+    const file = attempt(() => memoryFile("jailkit", log2));
+    if (file === undefined) continue;
+    const { devMajor, devMinor } = withFd(file, fstat);
+    devices.add([devMajor, devMinor].map((part) => part.toString(16).padStart(2, "0")).join(":"));
+  }
+  return devices;
+}
 
 const UNCLEAR = "they have more in their memory than can be looked at";
 
@@ -145,13 +168,17 @@ export function attachedTo(objects: readonly IpcObject[]): readonly Holder[] {
   const sure: Holder[] = [];
   const perhaps: Holder[] = [];
   const spent = new SumsByUser();
+  const devices = segmentDevices();
+  const isOne = (maps: ByteString) => !segmentsIn(maps, devices).isDisjointFrom(ids);
   withFd(openProc(), (proc) => {
     for (const pid of pidsIn(proc)) {
       if (receivedSignal() !== undefined) break;
       const start = performance.now();
       const uids = uidsOf(proc, pid);
       const has =
-        spent.most(uids) > MOST_MILLISECONDS ? undefined : lookingAt(pid, () => hasAttached(proc, pid, ids));
+        spent.most(uids) > MOST_MILLISECONDS
+          ? undefined
+          : lookingAt(pid, () => hasAttached(proc, pid, isOne));
       spent.add(uids, performance.now() - start);
       if (has === undefined) perhaps.push({ pid, uids, unclear: UNCLEAR });
       else if (has) sure.push({ pid, uids });
@@ -162,9 +189,9 @@ export function attachedTo(objects: readonly IpcObject[]): readonly Holder[] {
 }
 
 /** Undefined for a process with too many parts of memory: that is not known. */
-function hasAttached(proc: number, pid: number, ids: ReadonlySet<number>): boolean | undefined {
+function hasAttached(proc: number, pid: number, isOne: (maps: ByteString) => boolean): boolean | undefined {
   try {
-    return !segmentsIn(readOf(proc, pid, "maps", MOST_MAPS)).isDisjointFrom(ids);
+    return isOne(readOf(proc, pid, "maps", MOST_MAPS));
   } catch (error) {
     if (isErrno(error, "EFBIG")) return undefined;
     throw error;

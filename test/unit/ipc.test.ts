@@ -33,13 +33,16 @@ test("a file with the name of a segment, or a path that ends like one, is none i
     map("00:00", 0, "[heap]"),
     map("00:01", 5, SEGMENT),
     map("00:01", 4_294_967_295, SEGMENT),
+    map("00:11", 3, SEGMENT),
     map("00:2f", 6, SEGMENT),
+    map("fe:00", 123, `/srv/00:11 8 ${SEGMENT}`),
+    map("00:11", 10, "/anon_hugepage (deleted)"),
     map("fe:00", 123, `/srv/a 7 ${SEGMENT}`),
     map("fe:00", 123, `/srv/00:01 8 ${SEGMENT}`),
     map("00:01", 9, "/memfd:SYSV00004711 (deleted)"),
     "7f3696d3e000-7f3696d40000 rw-p 00000000 00:00 0 \n",
   ];
-  expect([...segmentsIn(maps.join(""))]).toEqual([5, 4_294_967_295]);
+  expect([...segmentsIn(maps.join(""), new Set(["00:01", "00:11"]))]).toEqual([5, 4_294_967_295, 3]);
 });
 
 test("objects in words", () => {

@@ -1,7 +1,8 @@
-import { type ByteString, cString, fromBytes, toBytes } from "../../../ffi/bytes.ts";
-import { EINVAL, SIGKILL } from "../../../ffi/constants.ts";
+import { type ByteString, fromBytes, toBytes } from "../../../ffi/bytes.ts";
+import { SIGKILL } from "../../../ffi/constants.ts";
 import { close, fstat, readAt } from "../../../ffi/files.ts";
-import { addressOf, check, errno, libc, syscall } from "../../../ffi/libc.ts";
+import { libc } from "../../../ffi/libc.ts";
+import { memoryFile } from "../../../ffi/memory-file.ts";
 import { display } from "../../cli/display.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
 import type { SmokeStep } from "./table.ts";
@@ -28,7 +29,6 @@ export interface Tested {
 
 const TIMEOUT_MS = 60_000;
 const OUTPUT_LIMIT = 1 << 16;
-const SYS_memfd_create = process.arch === "arm64" ? 279 : 319;
 
 /**
  * Runs a program of the jail as an ordinary user; returns the reason if it failed, printable. Ids are numbers, so that
@@ -52,8 +52,8 @@ export async function runStep(tested: Tested, step: SmokeStep): Promise<string |
     TERM: "xterm",
     LC_ALL: "C",
   };
-  const stdout = memoryFile();
-  const stderr = memoryFile();
+  const stdout = memoryFile("jk_check");
+  const stderr = memoryFile("jk_check");
   const common = { env, cwd: "/", stderr, detached: true, timeout: TIMEOUT_MS, killSignal: SIGKILL };
   try {
     if (step.answers) {
@@ -107,16 +107,6 @@ async function complaint(
 }
 
 const asText = (text: ByteString): string => Buffer.from(text, "latin1").toString("utf8");
-
-function memoryFile(): number {
-  const MFD_CLOEXEC = 1;
-  const MFD_NOEXEC_SEAL = 8;
-  const name = cString("jk_check");
-  const make = (flags: number) => syscall(SYS_memfd_create, addressOf(name), flags);
-  // With vm.memfd_noexec = 2, one that could be executed is refused. Before Linux 6.3 the flag is unknown (EINVAL).
-  const fd = make(MFD_CLOEXEC | MFD_NOEXEC_SEAL);
-  return check(fd < 0 && errno() === EINVAL ? make(MFD_CLOEXEC) : fd, "memfd_create");
-}
 
 function contentsOf(fd: number): ByteString {
   const buffer = new Uint8Array(Math.min(fstat(fd).size, OUTPUT_LIMIT) + 1);

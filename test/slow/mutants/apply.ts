@@ -1265,6 +1265,7 @@ export const APPLY: readonly Mutant[] = [
     ["return fault && keysStay(uid, describeError(fault), GONE_AT_START);", "return undefined;"],
   ]),
   ...within("src/system/ipc.ts", "e2e/apply-left-ipc.test.ts", [
+    ["log2 <= LARGEST_LOG2", "false"],
     ["isAll || creator === 0", "true"],
     [" || creator === 0", ""],
     ['if (isErrno(error, "EFBIG")) return undefined;', 'if (isErrno(error, "EFBIG")) return false;'],
