@@ -21,6 +21,8 @@ export interface AccountFacts {
   readonly hostGroup: (name: ByteString) => Group | undefined;
   /** Undefined also if a name service does not answer. */
   readonly hostGroupNumbered: (gid: number) => Group | undefined;
+  /** What creates the primary group of an account, with its name in the jail, if the host certainly has none. */
+  readonly noGroup: (user: PasswdEntry, inJail: ByteString | undefined) => Remedy | undefined;
   /** lstat(2) of a path as the jail sees it. */
   readonly inJail: (path: ByteString) => Stat | undefined;
   /** True for an executable file in the jail. */

@@ -31,6 +31,7 @@ import type { HostAccounts } from "../system/host-accounts.ts";
 import { jailOfHome, joinHome, livesIn, splitHome } from "../system/separator.ts";
 import { recallAll } from "../users/account-record.ts";
 import { elsewhereAdvice, homeElsewhere } from "../users/own-home.ts";
+import { primaryGroupFault } from "../users/primary-group.ts";
 import type { AccountFacts } from "./account-facts.ts";
 import type { Home } from "./files/spaces.ts";
 import type { AskMeant } from "./host.ts";
@@ -158,6 +159,7 @@ export class AccountFiles {
       lackingUser: lackingUsers(root.path, this.#passwd, host),
       hostGroup: host.groupByName,
       hostGroupNumbered: host.groupByGid,
+      noGroup: (user, inJail) => primaryGroupFault(user, host, () => inJail)?.remedy,
       inJail: (path) => lookInJail(root, path, false),
       programInJail: (path) => path.startsWith("/") && isExecutable(shellAt(path)),
       onlyRootRuns: (path) => {

@@ -147,14 +147,25 @@ class AccountCheck {
   }
 
   /** A login needs the group of the account in the jail, with the same name. */
-  #checkPrimaryGroup({ name, gid }: PasswdEntry): void {
+  #checkPrimaryGroup(user: PasswdEntry): void {
+    const { name, gid } = user;
     if (this.#lacking.has(gid)) return;
     const [real, inside] = [this.#facts.hostGroupNumbered(gid), this.#groupNames.get(gid)];
+    if (real === undefined) this.#checkNoGroup(user, inside);
     if (real === undefined || inside === real.name) return;
     this.#lacking.add(gid);
     const what = inside === undefined ? "is missing" : `has the name ${display(inside)}`;
     const message = `group ${display(real.name)} (gid ${gid}) of user ${display(name)} ${what} in ${this.#where}`;
     this.#report("group-not-in-jail", message, jailSideRemedy(this.#facts.jail, name), this.#group);
+  }
+
+  #checkNoGroup(user: PasswdEntry, inside: ByteString | undefined): void {
+    const { name, gid } = user;
+    const remedy = this.#facts.noGroup(user, inside);
+    if (remedy === undefined) return;
+    this.#lacking.add(gid);
+    const message = `gid ${gid} of user ${display(name)} is not a group of the real system: no login works`;
+    this.#report("group-not-in-jail", message, remedy, this.#group);
   }
 
   /** `real`: the host's account, with its home as the jail sees it. */

@@ -121,7 +121,7 @@ export const RULES = {
   "group-changed": error("accounts", "a group has a different gid in the jail"),
   "group-not-in-jail": error(
     "accounts",
-    "the primary group of a jailed user is missing in the jail, or has another name there",
+    "the primary group of a jailed user is missing on the host or in the jail, or has another name there",
   ),
   "group-unknown": warning("accounts", "a group of the jail does not exist on the host"),
   "password-hash": error("accounts", "the jail's passwd or group contains a password hash"),

@@ -38,7 +38,7 @@ export interface DeclarationFacts {
   /** Why it is not known which account a section means. */
   exchanged: ReturnType<typeof doubtsOf>;
   /** The accounts in a jail. */
-  jailAccounts(jail: ByteString): Pick<JailAccounts, "userByName">;
+  jailAccounts(jail: ByteString): Pick<JailAccounts, "userByName" | "groupByGid">;
   /** The names of the sections of jk_init.ini. */
   profiles(): readonly ByteString[];
   /** The host's own directory that is at a path, and cannot be a jail. */

@@ -12,6 +12,7 @@ import { JAILED_GROUP, MAKE_JAILED_GROUP } from "../system/account-tools.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { groupNameFault, groupOf, noSuchGid } from "../users/groups.ts";
 import { type NameHolder, nameTaken, primaryTaken } from "../users/jail-side.ts";
+import { noGroup } from "../users/primary-group.ts";
 import type { DeclarationFacts, FactContext } from "./machine-facts.ts";
 import { itemsOf, type Subject } from "./section.ts";
 
@@ -61,6 +62,22 @@ export function takenNames(
       const names = jailed(jail).map(({ name }) => name);
       return directoryGroups([...names, ...(declared.get(jail) ?? [])], facts);
     });
+}
+
+/** Reports the primary group of an account that is none. */
+export function reportNoGroup(
+  section: IniSection,
+  account: PasswdEntry,
+  { facts, report }: Pick<FactContext, "facts" | "report">,
+): void {
+  const { gid } = account;
+  if (answered(() => facts.groupByGid(gid) === undefined) !== true) return;
+  const jail = findEntry(section, "jail")?.value ?? "";
+  const { message, remedy } = noGroup(
+    account,
+    answered(() => facts.jailAccounts(jail).groupByGid(gid)?.name),
+  );
+  report(section, "error", "unknown-group", message, { kind: "command", text: remedy });
 }
 
 /** Reports groups of an account, undefined for a new one, that cannot be in the jail under their names, which others have there. */

@@ -33,7 +33,7 @@ import { linkFix } from "./link-fix.ts";
 import { meantSection, takenOut } from "./list-fixes.ts";
 import type { DeclarationFacts, FactContext } from "./machine-facts.ts";
 import type { ReportMachine } from "./machine-findings.ts";
-import { reportGroupNames, reportGroups, takenNames } from "./machine-groups.ts";
+import { reportGroupNames, reportGroups, reportNoGroup, takenNames } from "./machine-groups.ts";
 import { formerUser, reportHome, reportKept, reportPlace, reportRenamed } from "./machine-place.ts";
 import { reportRefused } from "./machine-refused.ts";
 import { type MeantAt, meantSubjects, namesOfKind, withoutRepeated } from "./meant.ts";
@@ -292,6 +292,7 @@ export function machineProblems(
     if (reportRenamed(section, subject, context) || reportAccount(section, subject, context)) continue;
     reportPlace(section, subject, byJail.get(jail) ?? [], context);
     const account = answered(() => facts.userByName(subject.name));
+    if (account !== undefined) reportNoGroup(section, account, context);
     reportGroupNames(section, account, takenIn(jail), context);
     reportHome(section, subject, byJail.get(jail) ?? [], users, context);
   }

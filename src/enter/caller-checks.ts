@@ -1,8 +1,8 @@
 import { baseName } from "../../ffi/paths.ts";
 import { type Advice, allAdvice, inWords } from "../cli/remedy.ts";
-import { operands } from "../cli/shell-word.ts";
 import { type Check, check, failed, type Note, passed, type Verdict, warned } from "./checks.ts";
 import type { CallerFacts } from "./facts.ts";
+import { createGroup } from "./remedies.ts";
 
 function judgeAccount(facts: CallerFacts): Verdict {
   const name = facts.userVariable;
@@ -86,8 +86,8 @@ export function callerChecks<F extends CallerFacts>(
       const group = facts.group();
       if (group !== undefined) return passed(`group ${group.name} (${group.gid})`);
       const what = `failed to get group information for group ID ${facts.gid}, check /etc/group`;
-      const name = facts.account()?.name ?? `g${facts.gid}`;
-      return failed(`abort, ${what}`, `groupadd -g ${facts.gid} ${operands(name)}`);
+      const { uid, gid } = facts;
+      return failed(`abort, ${what}`, createGroup({ name: facts.account()?.name ?? "", uid, gid }));
     }),
     check("groups", 13, "the groups of the account cannot be read", [], (facts) =>
       passed(`group IDs ${facts.groups().join(" ")}`),

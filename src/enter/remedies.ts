@@ -6,8 +6,8 @@ import { normalPath, pathComponents } from "../../ffi/paths.ts";
 import { type Advice, inWords, type Remedy, type Words } from "../cli/remedy.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import { isRootsPlace, mayBeGiven } from "../jail/accounts/home-place.ts";
-import { nameFault } from "../system/account-name.ts";
-import type { PasswdEntry } from "../system/accounts.ts";
+import { isPlainName, nameFault } from "../system/account-name.ts";
+import { groupByName, type PasswdEntry } from "../system/accounts.ts";
 import { closeFirst } from "../system/exchange.ts";
 import { freeName } from "../system/free-name.ts";
 import { joinHome } from "../system/separator.ts";
@@ -36,6 +36,19 @@ export function jailSideRemedy(jail: ByteString, user: ByteString, options = "--
 }
 
 type Line = Pick<PasswdEntry, "name" | "home">;
+
+/**
+ * Creates the primary group of an account. `inJail`: the name of its gid in the jail, which a login compares. All with the gid get the
+ * same command, but for accounts that have a group of their own.
+ */
+export function createGroup(
+  { name, uid, gid }: Pick<PasswdEntry, "name" | "uid" | "gid">,
+  inJail?: ByteString,
+): Remedy {
+  const names = [inJail ?? "", uid === gid ? name : ""];
+  const free = names.find((one) => isPlainName(one) && groupByName(one) === undefined);
+  return `groupadd -g ${gid} ${operands(free ?? `g${gid}`)}`;
+}
 
 /** Takes out the lines of a jail for accounts that are not in it. */
 export const takeLinesOut = (jail: ByteString, ...names: readonly ByteString[]): Remedy =>

@@ -11,6 +11,7 @@ export interface AccountFault {
     | "closed"
     | "no-login"
     | "not-in-jail"
+    | "no-group"
     | "changed"
     | "home"
     | "no-jail";
@@ -22,7 +23,7 @@ export interface AccountFault {
   readonly remedy: Remedy | undefined;
   /** What else may be done, and when; printable. */
   readonly otherwise?: ByteString | undefined;
-  /** The section that declares an account whose home is outside of the jail, of which the file has an error. */
+  /** The section that declares an account, if `jailkit config check` has an error of it that says the same. */
   readonly declared?: DeclaringSection | undefined;
 }
 

@@ -75,7 +75,7 @@ function lookIn({ path: jail, users }: JailFacts, noLogins: NoLogins, host: Host
     using root = openJailRoot(jail);
     const accounts = requireJailAccounts(root);
     const there = new Map(accounts.users.map((user) => [user.name, user]));
-    const gids = new Set(accounts.groups.map(({ gid }) => gid));
+    const groups = new Map(accounts.groups.map(({ gid, name }) => [gid, name]));
     const open = users.flatMap((user) => {
       const line = isClosed(user.shell) ? undefined : there.get(user.name);
       return line === undefined ? [] : [{ user, line }];
@@ -100,7 +100,7 @@ function lookIn({ path: jail, users }: JailFacts, noLogins: NoLogins, host: Host
         known.has(line.name) ? [] : homelessFault(line, jail),
       ),
       lacking: users.filter(({ name }) => !there.has(name)),
-      ofLines: open.flatMap(({ user, line }) => lineFault(jail, line, realOf(user), gids) ?? []),
+      ofLines: open.flatMap(({ user, line }) => lineFault(jail, line, realOf(user), groups, host) ?? []),
       first: isGone ? bringBack(root, "/etc/passwd") : undefined,
       doubtful: open.filter(isDoubtful).map(({ user }) => user),
       closed: users.filter(({ shell, fromService }) => isClosed(shell) && !fromService),
@@ -168,10 +168,10 @@ function faultsIn(one: InJail, meantOf: AskMeant): AccountFault[] {
       homelessAsMeant(fault, jail, { meantOf, declared: sections().get(fault.subject) }),
     ),
     // It may be another account that is meant, which apply knows.
-    ...one.ofLines.map(
-      (fault): AccountFault =>
-        fault.kind === "changed" && isDeclared(fault.subject) ? { ...fault, remedy: APPLY } : fault,
-    ),
+    ...one.ofLines.map((fault): AccountFault => {
+      if (fault.kind === "no-group") return { ...fault, declared: sections().get(fault.subject) };
+      return fault.kind === "changed" && isDeclared(fault.subject) ? { ...fault, remedy: APPLY } : fault;
+    }),
     ...one.otherShells.map((fault): AccountFault => ({ kind: "old-shell", subject: jail, ...fault })),
     ...one.noShells.map(({ names, fault, inApply }) => {
       const own = names.some(isDeclared) ? { ...inApply, advice: inApply.advice || APPLY } : fault;

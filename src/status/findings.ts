@@ -35,6 +35,7 @@ export const FINDING_KINDS = {
   "no-login":
     "users cannot pass a directory on the way into a jail, or read a file that logins need, or its file system is mounted noexec, so that no login works",
   "not-in-jail": "a user, or its group, is missing from the passwd or group of the jail, and cannot log in",
+  "no-group": "the primary group of a user is not a group of the host, so that no login works",
   changed:
     "the line of a user in the passwd of the jail has another uid, group or home than the account, so that no login works",
   "no-shell": "a jail does not have the shell of users, who cannot log in",
@@ -180,16 +181,22 @@ function loginFindings(logins: MachineFacts["logins"]): StatusFinding[] {
   });
 }
 
-/** Errors of a section whose account has its home outside of the jail. */
-const OUTSIDE: ReadonlySet<FindingCode> = new Set(["no-home", "not-their-home", "holds-home"]);
+/** Errors at the header of a section whose account has its home outside of the jail, or no group, by the kind of its finding. */
+const SAME: Partial<Record<FindingKind, readonly FindingCode[]>> = {
+  "no-jail": ["no-home", "not-their-home", "holds-home"],
+  "no-group": ["unknown-group"],
+};
 
 function configFindings({ config: { findings, failures }, accounts }: MachineFacts): StatusFinding[] {
-  const placeOf = ({ file, line }: { readonly file: ByteString; readonly line: number }) => `${line} ${file}`;
+  const placeOf = ({ file, line }: { readonly file: ByteString; readonly line: number }, code: FindingCode) =>
+    `${code} ${line} ${file}`;
   // The command of the account mends it.
-  const told = new Set(accounts.flatMap(({ declared }) => (declared === undefined ? [] : placeOf(declared))));
-  const errors = findings.filter(
-    (one) => one.severity === "error" && !(OUTSIDE.has(one.code) && told.has(placeOf(one))),
+  const told = new Set(
+    accounts.flatMap(({ kind, declared }) =>
+      declared === undefined ? [] : (SAME[kind] ?? []).map((code) => placeOf(declared, code)),
+    ),
   );
+  const errors = findings.filter((one) => one.severity === "error" && !told.has(placeOf(one, one.code)));
   return [
     ...failures.map((failure): StatusFinding => {
       const message = displayAgain(failure);

@@ -7,19 +7,22 @@ import { directoryCommand, jailSideRemedy, meantAdvice, orLineOut } from "../ent
 import { isChrootShell } from "../jail/accounts/jailed-users.ts";
 import { isLocalUser } from "../system/account-tools.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
+import type { HostAccounts } from "../system/host-accounts.ts";
 import { hostUser } from "../system/name-services.ts";
 import { jailOfHome } from "../system/separator.ts";
+import { primaryGroupFault } from "../users/primary-group.ts";
 import type { AccountFault } from "./account-fault.ts";
 
 /**
  * Why an account that lives in a jail cannot log in by its `line` there: it contradicts the account, `real`, or jk_chrootsh does not
- * find its group, of which `gids` has those that are there.
+ * find its group, of which `groups` has the names of those that are there.
  */
 export function lineFault(
   jail: ByteString,
   line: PasswdEntry,
   real: PasswdEntry | undefined,
-  gids: ReadonlySet<number>,
+  groups: ReadonlyMap<number, ByteString>,
+  host: HostAccounts,
 ): AccountFault | undefined {
   const { name, gid } = line;
   const changed =
@@ -30,7 +33,10 @@ export function lineFault(
     const { message, remedy } = changed;
     return { kind: "changed", subject: name, message, remedy };
   }
-  if (gids.has(gid)) return undefined;
+  const none = real && primaryGroupFault(real, host, (one) => groups.get(one));
+  if (none !== undefined)
+    return { kind: "no-group", subject: name, message: none.message, remedy: none.remedy };
+  if (groups.has(gid)) return undefined;
   const message = `the group of ${quoted(name)} (gid ${gid}) is missing in ${quoted(`${jail}/etc/group`)}: no login works`;
   return { kind: "not-in-jail", subject: name, message, remedy: jailSideRemedy(jail, name) };
 }

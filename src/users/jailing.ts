@@ -6,6 +6,7 @@ import { JailkitError } from "../cli/error.ts";
 import { allOf, composed, type Remedy } from "../cli/remedy.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import { homeRemedy } from "../enter/remedies.ts";
+import type { JailAccounts } from "../jail/accounts/accounts.ts";
 import { lookUp } from "../jail/fs/look.ts";
 import { requireMountedAt } from "../jail/fs/unmounted.ts";
 import { hostPath, isDirectory, type JailRoot } from "../jail/fs/walk.ts";
@@ -15,6 +16,7 @@ import { supplementaryGroups } from "../system/account-tools.ts";
 import { type Group, groupByGid, groupNamesOf, type PasswdEntry } from "../system/accounts.ts";
 import { adviceAt, onlyRootExchanges } from "../system/exchange.ts";
 import { type AccountFacts, askedFacts } from "../system/host-accounts.ts";
+import { hostGroup } from "../system/name-services.ts";
 import { jailOfHome, splitHome } from "../system/separator.ts";
 import { type Access, type AccessPlan, planAccess, writeAccess } from "./access.ts";
 import { forgetAccount, rememberAccount } from "./account-record.ts";
@@ -28,6 +30,7 @@ import { missingLine, missingPolicy } from "./login-needs.ts";
 import { completeOwnMove } from "./move-aside.ts";
 import { homeLeftOutside } from "./own-home.ts";
 import { CHROOT_SHELL, changesNothing, type JailingPlan, planJailing } from "./plan.ts";
+import { noGroup } from "./primary-group.ts";
 import { type Seen, seenNow } from "./seen.ts";
 
 export interface JailingOptions {
@@ -50,16 +53,17 @@ export interface JailingOptions {
   readonly lost?: readonly ByteString[];
 }
 
-/** The account's groups, the primary one first. Throws JailkitError if that has no name. */
+/** The account's groups, the primary one first. Throws JailkitError if that is none, or a name service does not answer. */
 export function groupsOf(
   user: PasswdEntry,
   facts: Pick<AccountFacts, "groupByGid" | "groupsOf"> = { groupByGid, groupsOf: supplementaryGroups },
+  inJail?: Pick<JailAccounts, "groupByGid">,
 ): Group[] {
-  const primary = facts.groupByGid(user.gid);
+  const primary = facts.groupByGid(user.gid) ?? hostGroup(user.gid);
   if (primary !== undefined)
     return [primary, ...facts.groupsOf(user).flatMap((gid) => facts.groupByGid(gid) ?? [])];
-  const message = `${quoted(user.name)} has gid ${user.gid}, which is not a group: create it`;
-  throw new JailkitError("no-group", 1, message);
+  const { code, message, remedy } = noGroup(user, inJail?.groupByGid(user.gid)?.name);
+  throw new JailkitError(code, 1, message, undefined, remedy);
 }
 
 /**
@@ -156,7 +160,7 @@ export function jailUser(
   const isDirectorys = !(facts ?? askedFacts).isLocal(user.name);
   const plan = planJailing({
     ...{ user, isDirectorys, hostGroup: (facts ?? askedFacts).groupByGid },
-    groups: groupsOf(user, facts),
+    groups: groupsOf(user, facts, seen.accounts),
     joins: access.joins,
     corrects: access.correctsGroups,
     jail: root.path,

@@ -36,7 +36,7 @@ export function prepareJail(
   { host, access, shell, dryRun, facts, seen = seenNow(root) }: JailingOptions,
   run: AccountRun,
 ): () => void {
-  const groups = groupsOf(user, facts);
+  const groups = groupsOf(user, facts, seen.accounts);
   requireLines(user, groups, root.path);
   const usualShell = seen.recorded(user.name)?.jailShell;
   const home = homeFor(user, root.path);

@@ -39,7 +39,7 @@ const facts: DeclarationFacts = {
   declaredOnce: () => undefined,
   userOnce: () => undefined,
   exchanged: () => undefined,
-  jailAccounts: () => ({ userByName: () => undefined }),
+  jailAccounts: () => ({ userByName: () => undefined, groupByGid: () => undefined }),
   profiles: () => ["basicshell", "sftp"],
   hostDirectory: (path) => (path === "/link" ? "/etc" : undefined),
   systemFault: () => undefined,

@@ -231,7 +231,7 @@ describe.each(["a b'c;$x", "-x\n'y", "plain"])("commands about %j", (name) => {
       ["usermod", "-d", "/r r/./h h", ...rest],
     ],
     [host("not-root", { uid: 0 }), ["usermod", "-s", "/bin/bash", ...rest]],
-    [host("group", { group: () => undefined }), ["groupadd", "-g", "8", ...rest]],
+    [host("group", { group: () => undefined }), ["groupadd", "-g", "8", "g8"]],
     [userFindings(user)[0]?.remedy ?? "", ["usermod", "-d", "JAIL/./x y", ...rest]],
     [userFindings(user)[1]?.remedy ?? "", ["usermod", "-s", "/usr/sbin/jk_chrootsh", ...rest]],
     [notInJailFinding(user, j).remedy ?? "", sideOnly],

@@ -29,6 +29,7 @@ import {
   otherHomeAdvice,
   whyNotHome,
 } from "../../users/own-home.ts";
+import { primaryGroupFault } from "../../users/primary-group.ts";
 import { requireSafePlace } from "../../users/safe-place.ts";
 import { type FaultText, faultText } from "../change.ts";
 import { formerFault } from "../kept-fault.ts";
@@ -95,6 +96,7 @@ export function userState(
       ...{ ...nothing, ...groups, home: home?.home ?? "there", isDoubtful: home?.isDoubtful, fault },
       inJail: account && inside.accounts?.userByName(declared.name),
       isUnknown: inside.isClosed,
+      noGroup: noGroupOf(account, inside, machine),
       ...waitingForNothing(declared, account, groups, keys),
       lacksKeys: (inside.isClosed && place === undefined) || home?.hidden !== undefined ? 0 : keys.lacking,
       closedHome: account && closedHome(account, machine.leftMoves()),
@@ -120,6 +122,10 @@ function heirToBeDeclared(once: OnceUser | undefined, { accounts, isDeclared }: 
   const heir = once && heirOf(once, accounts);
   return heir === undefined || isDeclared(heir.name) ? undefined : heir;
 }
+
+/** Why the primary group of an account is none. */
+const noGroupOf = (account: PasswdEntry | undefined, inside: InJail, { accounts }: Machine) =>
+  account && primaryGroupFault(account, accounts, (gid) => inside.accounts?.groupByGid(gid)?.name);
 
 /** The account of a directory that the one of /etc/passwd hides. */
 function hiddenAccount(name: ByteString, inside: InJail, { accounts }: Machine, once: OnceUser | undefined) {

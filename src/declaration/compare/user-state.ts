@@ -27,6 +27,8 @@ export interface UserState {
   readonly inJail: PasswdEntry | undefined;
   /** Its primary group is in the jail's etc/group. */
   readonly hasGroup: boolean;
+  /** Why its primary group is none of the host's. */
+  readonly noGroup?: FaultText | undefined;
   /** Its home in the jail; "mounted": it is to be one on which an empty file system is mounted. */
   readonly home: "there" | "missing" | "mounted" | "foreign";
   /** jk_chrootsh may refuse it all the same. */

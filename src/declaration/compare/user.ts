@@ -99,6 +99,7 @@ function faultOf(declared: DeclaredUser, state: UserState): FaultText | undefine
     const message = "is not in /etc/passwd, but in a directory: declare it with 'directory = yes'";
     return { code: "not-local", message, remedy: wantedLine(declared, "directory", "yes") };
   }
+  if (state.noGroup !== undefined) return state.noGroup;
   const found = placeFault(declared, account, {
     isUsual: findEntry(declared.place.section, "home") === undefined,
     other: state.homeOwner,

@@ -538,7 +538,7 @@ export const REMOVAL: readonly Mutant[] = [
     "with a copy that gets no place",
   ),
   inFile("src/status/lines.ts", "e2e/status.test.ts")(
-    "if (gids.has(gid)) return",
+    "if (groups.has(gid)) return",
     "return",
     "a jail whose etc/group is none",
   ),
