@@ -2,7 +2,7 @@ import { RULES, SUBJECTS } from "../src/check/rules.ts";
 import type { HelpSource } from "../src/cli/help.ts";
 import type { KeyDescription } from "../src/config/values.ts";
 import type { Program, ProgramEnvironment } from "../src/known-programs/program.ts";
-import { FINDING_KINDS } from "../src/status/findings.ts";
+import { FINDING_KINDS } from "../src/status/kinds.ts";
 import { readSynopsis, type SynopsisPart, shownOptions } from "./documented.ts";
 
 // Parts of manual pages in mdoc(7), made from the tables of --help.

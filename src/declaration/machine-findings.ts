@@ -22,6 +22,7 @@ export const MACHINE_FINDINGS = {
   // A run makes it so itself, when it removes an account.
   "kept-home": "users",
   moved: "jail",
+  "no-answer": "warning",
   "no-home": "home",
   "no-such-path": "path",
   "not-a-directory": "path",
@@ -29,6 +30,7 @@ export const MACHINE_FINDINGS = {
   "not-a-member": "root",
   "not-ascii": "warning",
   "not-executable": "path",
+  "not-in-directory": "warning",
   "not-in-jail": "path",
   "not-mounted": "machine",
   "nothing-found": "section",
@@ -40,7 +42,6 @@ export const MACHINE_FINDINGS = {
   "unknown-group": "root",
   "unknown-jail": "root",
   "unknown-section": "root",
-  "unknown-user": "warning",
 } as const satisfies Partial<
   Record<FindingCode, "root" | "jail" | "path" | "home" | "section" | "users" | "machine" | "warning">
 >;

@@ -26,6 +26,7 @@ import { newNameFault, uidIn } from "../users/new-account.ts";
 import { DECLARED } from "./compare/intent.ts";
 import { EMPTY_JAIL } from "./compare/jail.ts";
 import { hiddenBy, localText } from "./compare/local-too.ts";
+import { goneText } from "./compare/lost-name.ts";
 import { once } from "./compare/machine.ts";
 import { twinFaults } from "./compare/twins.ts";
 import { renameAdvice } from "./compare/uid-fault.ts";
@@ -35,7 +36,7 @@ import type { DeclarationFacts, FactContext } from "./machine-facts.ts";
 import type { ReportMachine } from "./machine-findings.ts";
 import { reportGroupNames, reportGroups, reportNoGroup, takenNames } from "./machine-groups.ts";
 import { formerUser, reportHome, reportKept, reportPlace, reportRenamed } from "./machine-place.ts";
-import { reportRefused } from "./machine-refused.ts";
+import { reportRefused, reportUnanswered } from "./machine-refused.ts";
 import { type MeantAt, meantSubjects, namesOfKind, withoutRepeated } from "./meant.ts";
 import { itemsOf, type Subject, subjectOf } from "./section.ts";
 
@@ -182,8 +183,7 @@ function reportAccount(section: IniSection, subject: Subject, context: FactConte
   if (fault !== undefined) report(subject, "error", "bad-account", `${quoted(name)}: ${fault}`);
   else if (refused !== undefined) report(subject, "error", "bad-account", refused);
   else if (user === undefined && directory) {
-    const message = `no name service of this machine has a user ${quoted(name)}`;
-    report(subject, "warning", "unknown-user", message);
+    report(subject, "warning", "not-in-directory", `${quoted(name)}: ${goneText(name)}`);
   } else if (user !== undefined && directory === isLocal) {
     if (isLocal) reportLocal(section, user, context);
     else {
@@ -279,8 +279,12 @@ export function machineProblems(
   const byJail = Map.groupBy(answered(facts.jailedUsers) ?? [], ({ jail }) => jail);
   const users = namesOfKind(meant, "user");
   const takenIn = takenNames(subjects, (jail) => byJail.get(jail) ?? [], facts);
-  for (const { section, subject } of withoutRepeated(subjects, others, report)) {
-    if (!asked.has(section)) continue;
+  const looked = withoutRepeated(subjects, others, report).filter(({ section }) => asked.has(section));
+  reportUnanswered(
+    looked.filter(({ subject }) => subject.kind === "user"),
+    context,
+  );
+  for (const { section, subject } of looked) {
     if (subject.kind === "jail") {
       reportJail(section, subject, context);
       continue;

@@ -3,76 +3,19 @@ import { display, displayAgain, quoted } from "../cli/display.ts";
 import { describeError, JailkitError } from "../cli/error.ts";
 import { type Remedy, told } from "../cli/remedy.ts";
 import { operands } from "../cli/shell-word.ts";
-import type { FindingCode } from "../config/finding-codes.ts";
-import { CONFIG_DIRECTORY } from "../config/load.ts";
 import { ONCE_FILE } from "../declaration/once.ts";
 import { REGISTRY } from "../jail/record/registry.ts";
 import { isInOrder, type JailFacts, type JailList } from "../jails/jails.ts";
 import { socketState } from "../log-socket/monitor/status.ts";
 import { endSessions } from "../system/processes.ts";
 import { dueText } from "../users/due-logins.ts";
+import { CONFIG_CHECK, configFindings, directoryFindings, LIST } from "./config-findings.ts";
 import type { MachineFacts } from "./gather.ts";
+import { FINDING_KINDS, type FindingKind, type StatusFinding } from "./kinds.ts";
 
-/** The kinds of findings, the worst first. */
-export const FINDING_KINDS = {
-  unsafe: "users other than root can change what they must not in a jail",
-  outside:
-    "processes of a user with a jail have the root directory of the host, so that they are not confined, and a way out for those in the jail",
-  connections:
-    "a run that was killed after it had begun to change an account has not ended the connections to sshd of before, which would begin a session with the home, the shell and the groups of then",
-  stray: "processes run in a jail for a user who is not in it any more",
-  shell: "a user with a jail has another shell than jk_chrootsh, so that a login is outside the jail",
-  "old-shell":
-    "a jail has a jk_lsh of its own, that of jailkit 2 or another program, which does not confine its users as declared",
-  moved: "the directory of a jail is at the path of another one, so that nothing is done in the two",
-  login: "jk_chrootsh lacks its privilege, so that nobody can log in",
-  config: "a configuration file has an error, or cannot be read",
-  record: "the record of a jail cannot be used",
-  declared: "what was declared once cannot be read, so that jailkit apply does nothing",
-  unreadable: "a jail cannot be looked at",
-  unmounted: "a directory of the host, or the file system of a jail, is not mounted",
-  left: "the next boot would mount directories of the host in a jail that was deleted or emptied",
-  "no-login":
-    "users cannot pass a directory on the way into a jail, or read a file that logins need, or its file system is mounted noexec, so that no login works",
-  "not-in-jail": "a user, or its group, is missing from the passwd or group of the jail, and cannot log in",
-  "no-group": "the primary group of a user is not a group of the host, so that no login works",
-  changed:
-    "the line of a user in the passwd of the jail has another uid, group or home than the account, so that no login works",
-  "no-shell": "a jail does not have the shell of users, who cannot log in",
-  home: "jk_chrootsh refuses the home of a user, who cannot log in, because of its owner, group or mode",
-  closed:
-    "a declared user has a login shell that lets nobody in, such as nologin, and the next jailkit apply would give it jk_chrootsh",
-  incomplete: "a run that fills or updates a jail was stopped",
-  missing: "a jail does not exist",
-  unrecorded:
-    "a jail has programs, but no record of its contents, so that jk_update --all does not update them",
-  emptied: "somebody removed the contents of a jail in which users live",
-  "interrupted-move":
-    "a run that was killed while it moved a home has left the home closed to others, elsewhere, or copied and not removed, or a part of the copy; or one that ended while it removed a home, the rest of that",
-  "log-socket": "a log socket is not served",
-  "no-jail": "the home of an account that should be in a jail names none, so that it cannot log in",
-} as const;
-
-export type FindingKind = keyof typeof FINDING_KINDS;
-
-/** Something that an administrator should look at. */
-export interface StatusFinding {
-  readonly kind: FindingKind;
-  /** A jail, a file, a program or an account. */
-  readonly subject: ByteString;
-  /** One printable line. */
-  readonly message: ByteString;
-  /** What else may be done, and when; printable. */
-  readonly otherwise?: ByteString | undefined;
-  /** Printable commands. The first fixes it, or shows the ways to do so; each of the others shows more, and is shorter. */
-  readonly commands: readonly [ByteString, ...ByteString[]];
-}
-
-const LIST = "jailkit list";
 const ADOPT = "jailkit adopt ";
 const ADOPT_ALL = `${ADOPT}--all`;
 const LOG_SOCKETS = "jailkit log-sockets";
-const CONFIG_CHECK = "jailkit config check";
 const PROCESSES = "jk_list";
 const EXPLAIN = "jailkit explain";
 const CHECK = "jk_check";
@@ -181,34 +124,6 @@ function loginFindings(logins: MachineFacts["logins"]): StatusFinding[] {
   });
 }
 
-/** Errors at the header of a section whose account has its home outside of the jail, or no group, by the kind of its finding. */
-const SAME: Partial<Record<FindingKind, readonly FindingCode[]>> = {
-  "no-jail": ["no-home", "not-their-home", "holds-home"],
-  "no-group": ["unknown-group"],
-};
-
-function configFindings({ config: { findings, failures }, accounts }: MachineFacts): StatusFinding[] {
-  const placeOf = ({ file, line }: { readonly file: ByteString; readonly line: number }, code: FindingCode) =>
-    `${code} ${line} ${file}`;
-  // The command of the account mends it.
-  const told = new Set(
-    accounts.flatMap(({ kind, declared }) =>
-      declared === undefined ? [] : (SAME[kind] ?? []).map((code) => placeOf(declared, code)),
-    ),
-  );
-  const errors = findings.filter((one) => one.severity === "error" && !told.has(placeOf(one, one.code)));
-  return [
-    ...failures.map((failure): StatusFinding => {
-      const message = displayAgain(failure);
-      return { kind: "config", subject: CONFIG_DIRECTORY, message, commands: [CONFIG_CHECK] };
-    }),
-    ...errors.map(({ file, line, message }): StatusFinding => {
-      const subject = `${file}:${line}`;
-      return { kind: "config", subject, message: displayAgain(message), commands: [CONFIG_CHECK] };
-    }),
-  ];
-}
-
 function socketFindings({ sockets, wantedSockets = [], startSocketd }: MachineFacts): StatusFinding[] {
   const finding = (
     subject: ByteString,
@@ -275,6 +190,7 @@ export function findingsOf(facts: MachineFacts): StatusFinding[] {
     ...leftFindings(facts),
     ...loginFindings(facts.logins),
     ...configFindings(facts),
+    ...directoryFindings(facts),
     ...socketFindings(facts),
     ...accountFindings(facts),
     ...onceFindings(facts),

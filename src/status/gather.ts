@@ -27,6 +27,7 @@ import { socketsOfConfiguration } from "../log-socket/monitor/settings.ts";
 import { askStatus, type SocketStatus } from "../log-socket/monitor/status.ts";
 import { type LeftMounts, leftMounts } from "../populate/record/left-mounts.ts";
 import { hostNames, hostText } from "../system/host-files.ts";
+import { isSilent, userServices } from "../system/name-services.ts";
 import { findProgram, runProgram } from "../system/run.ts";
 import { type OutsideProcesses, outsideProcesses } from "../users/outside.ts";
 import type { AccountFault } from "./account-fault.ts";
@@ -69,6 +70,10 @@ export interface MachineFacts {
   readonly due: readonly DueLogin[];
   /** Users who are not in their jail as they should be. */
   readonly accounts: readonly AccountFault[];
+  /** Why users of name services may be missing, of which one does not answer, printable; undefined if all do. */
+  readonly unanswered: ByteString | undefined;
+  /** The command that starts the daemon of that again, if it is known. */
+  readonly startNames: ByteString | undefined;
   /** Why what was declared once cannot be read, without which nothing is applied; undefined if it can. */
   readonly once: Error | undefined;
   /** The number of declarations in jails.d; undefined if there is no such directory. */
@@ -79,6 +84,12 @@ export interface MachineFacts {
 
 const CHROOTSH = "jk_chrootsh";
 const SERVICE = "jk_socketd.service";
+/** The units of name services. */
+const NAME_UNITS: Readonly<Record<string, string>> = {
+  ldap: "nslcd.service",
+  sss: "sssd.service",
+  winbind: "winbind.service",
+};
 const UNITS = ["/etc/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"];
 // Far more than the line with the version and, before OpenSSH 9.2, the usage.
 const MOST_OUTPUT = 4096;
@@ -126,11 +137,25 @@ function writtenTimes(list: MachineFacts["list"]): MachineFacts["written"] {
   return times;
 }
 
+/** True if there is a service manager, and it knows a unit. */
+const isUnit = (unit: string): boolean =>
+  exists("/run/systemd/system") && UNITS.some((directory) => exists(`${directory}/${unit}`));
+
 /** With the service manager, if there is one and it knows the service. */
-function startSocketd(): ByteString {
-  const known = exists("/run/systemd/system") && UNITS.some((directory) => exists(`${directory}/${SERVICE}`));
-  return known ? `systemctl enable --now ${SERVICE}` : "jk_socketd";
+const startSocketd = (): ByteString => (isUnit(SERVICE) ? `systemctl enable --now ${SERVICE}` : "jk_socketd");
+
+function startNames(): ByteString | undefined {
+  const unit = userServices()
+    .flatMap((service) => NAME_UNITS[service] ?? [])
+    .find(isUnit);
+  return unit && `systemctl restart ${operands(unit)}`;
 }
+
+/** Why a jail may have more users, if a name service does not answer. */
+const unanswered = (list: MachineFacts["list"]): ByteString | undefined =>
+  list instanceof Error || !isSilent()
+    ? undefined
+    : list.jails.find(({ moreUsers }) => moreUsers !== undefined)?.moreUsers;
 
 /** Undefined if the configuration cannot be used; `jailkit config check` says why. */
 function wantedSockets(): readonly ByteString[] | undefined {
@@ -193,6 +218,8 @@ export function gather(): MachineFacts {
     outside: outsideProcesses(),
     due: dueLogins(),
     accounts: list instanceof Error ? [] : faultsOf(list.jails, moves),
+    unanswered: unanswered(list),
+    startNames: startNames(),
     once: onceFault(),
     declarations: declarations(),
     isMainUsed: /^[\t ]*\[/m.test(attempt(() => hostText(DECLARATION_FILE)) ?? ""),

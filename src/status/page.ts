@@ -1,8 +1,9 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { display, displayAgain } from "../cli/display.ts";
 import { shortened, table, widest } from "../cli/table.ts";
-import { chosen, commandForAll, type StatusFinding } from "./findings.ts";
+import { chosen, commandForAll } from "./findings.ts";
 import type { MachineFacts } from "./gather.ts";
+import type { StatusFinding } from "./kinds.ts";
 import type { Moment, Span, StatusNumbers } from "./numbers.ts";
 
 /** The width of the page. */

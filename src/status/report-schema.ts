@@ -2,7 +2,7 @@
 import * as z from "zod";
 import { count, keysOf, reportSchema, successOrFailure, textOrNull } from "../cli/report-schema.ts";
 import { jailConditionSchema } from "../jails/report-schema.ts";
-import { FINDING_KINDS } from "./findings.ts";
+import { FINDING_KINDS } from "./kinds.ts";
 
 const momentSchema = z.strictObject({
   jail: z.string(),

@@ -1,7 +1,7 @@
 import { jsonText } from "../cli/display.ts";
 import { jsonTextOrNull } from "../cli/report.ts";
-import type { StatusFinding } from "./findings.ts";
 import type { MachineFacts } from "./gather.ts";
+import type { StatusFinding } from "./kinds.ts";
 import type { Moment, Span, StatusNumbers } from "./numbers.ts";
 import type { StatusReport } from "./report-schema.ts";
 

@@ -51,6 +51,11 @@ export class NameServices {
     this.#now = now;
   }
 
+  /** A service did not answer in this run. */
+  get isSilent(): boolean {
+    return this.#isSilent;
+  }
+
   /**
    * The entry of a key, or, once a service did not answer, that in the file. Throws JailkitError "name-service", or
    * "name-refused" for a name that a service does not take.
@@ -138,6 +143,9 @@ const GROUPS: Source<Group> = {
  * "name-refused" if one does not take the name.
  */
 export const hostUser = (key: Key): PasswdEntry | undefined => services.find(USERS, key);
+
+/** Whether a name service did not answer in this run. */
+export const isSilent = (): boolean => services.isSilent;
 
 /** Whether no account has a uid; false also if that is not known. */
 export const isNobodys = (uid: number): boolean => answered(() => hostUser(uid) === undefined) === true;

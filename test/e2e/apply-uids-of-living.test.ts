@@ -80,7 +80,7 @@ const belongs = (name: string, uid: number, other: string, advice = IN_DIRECTORY
 /** The errors of config check, which are of one kind. */
 const taken = () =>
   config()
-    .filter(({ code }) => code !== "unknown-user")
+    .filter(({ code }) => code !== "not-in-directory")
     .map(({ code, message, remedy }) => (code === "taken" && remedy === null ? message : { code, message }));
 const ownerOf = (home: string) => m.stat(home)?.uid;
 

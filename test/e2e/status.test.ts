@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { explainReportSchema } from "../../src/explain/report-schema.ts";
 import { listReportSchema } from "../../src/jails/report-schema.ts";
-import { FINDING_KINDS } from "../../src/status/findings.ts";
+import { FINDING_KINDS } from "../../src/status/kinds.ts";
 import { statusReportSchema } from "../../src/status/report-schema.ts";
 import { makeAccount } from "../machine/log-relay.ts";
 import { type Machine, openMachine } from "../machine/machine.ts";

@@ -206,7 +206,7 @@ test("the home of an account that is not declared", () => {
 });
 
 test("an account is in a directory, or it is not", () => {
-  expect(codes(user("nosuch", "directory = yes"))).toEqual(["warning 1:7 unknown-user"]);
+  expect(codes(user("nosuch", "directory = yes"))).toEqual(["warning 1:7 not-in-directory"]);
   expect(look(user("luser"))).toEqual([
     ["error 1:7 contradiction", "in section [user luser] of f write:\ndirectory = yes"],
   ]);

@@ -11,14 +11,9 @@ import type { JailFacts } from "../../src/jails/jails.ts";
 import { listReport } from "../../src/jails/list-report.ts";
 import type { SocketStatus } from "../../src/log-socket/monitor/status.ts";
 import type { AccountFault } from "../../src/status/account-fault.ts";
-import {
-  chosen,
-  commandForAll,
-  FINDING_KINDS,
-  type FindingKind,
-  findingsOf,
-} from "../../src/status/findings.ts";
+import { chosen, commandForAll, findingsOf } from "../../src/status/findings.ts";
 import type { MachineFacts } from "../../src/status/gather.ts";
+import { FINDING_KINDS, type FindingKind } from "../../src/status/kinds.ts";
 import { numbersOf } from "../../src/status/numbers.ts";
 import { pageLines } from "../../src/status/page.ts";
 import { statusReport } from "../../src/status/report.ts";
@@ -41,7 +36,7 @@ const machine = (given: Partial<MachineFacts> = {}): MachineFacts => ({
   list: { jails: [], damaged: [] },
   ...{ left: [], moves: [], users: [], written: new Map(), wantedSockets: [], sockets: undefined },
   ...{
-    startSocketd: "jk_socketd",
+    ...{ startSocketd: "jk_socketd", startNames: undefined, unanswered: undefined },
     config: { files: [], findings: [], failures: [] },
     ...{ strays: [], outside: { found: [], more: undefined }, due: [], accounts: [], once: undefined },
     declarations: undefined,

@@ -104,6 +104,14 @@ export function meantFault(
   };
 }
 
+/** Why there is no account that is declared as one of a directory. `otherText`: what is said of another one with its uid. */
+export function goneText(name: ByteString, otherText = ""): string {
+  const gone = `no name service knows the account, which 'directory' says is in one: getent passwd ${operands(name)}`;
+  if (otherText === "")
+    return `${gone}; if it is gone for good, take its section out, and type: jailkit apply --prune`;
+  return gone + otherText;
+}
+
 /** What is said of an account with the uid of one that its directory has no more; empty without one. */
 export function heirText(user: Named, heir: PasswdEntry | undefined): string {
   if (heir === undefined) return "";

@@ -2,7 +2,6 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { normalPath } from "../../../ffi/paths.ts";
 import { display, quoted } from "../../cli/display.ts";
 import { octal } from "../../cli/octal.ts";
-import { operands } from "../../cli/shell-word.ts";
 import { findEntry } from "../../config/model.ts";
 import type { LeftMove } from "../../jail/fs/home-moves.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
@@ -17,7 +16,7 @@ import { inOrder, USER_STEPS } from "../order.ts";
 import { placeFault } from "./account-place.ts";
 import { wantedLine } from "./intent.ts";
 import { localText } from "./local-too.ts";
-import { heirText } from "./lost-name.ts";
+import { goneText, heirText } from "./lost-name.ts";
 import { becomesLimited, isStricter, onlyTaking, policyTakes } from "./takes.ts";
 import type { UserComparison, UserState } from "./user-state.ts";
 
@@ -80,8 +79,7 @@ function faultOf(declared: DeclaredUser, state: UserState): FaultText | undefine
   const { account, heir } = state;
   if (account === undefined) {
     if (!declared.directory) return undefined;
-    const message = "no name service knows the account, which 'directory' says is in one: getent passwd ";
-    return { code: "no-such-user", message: message + operands(name) + heirText(declared, heir?.()) };
+    return { code: "no-such-user", message: goneText(name, heirText(declared, heir?.())) };
   }
   if (account.uid === 0) return { code: "root", message: "has uid 0: a jail cannot hold root" };
   if (uid !== undefined && account.uid !== uid) {

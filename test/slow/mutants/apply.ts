@@ -383,7 +383,7 @@ export const APPLY: readonly Mutant[] = [
     ["directory && !isHere(once, heir)", "directory"],
   ]),
   ...within("src/declaration/compare/heir.ts", LEAVES_THERE, [["!isKnown && ", ""]]),
-  ...within("src/declaration/compare/user.ts", LEAVES_THERE, [[" + heirText(declared, heir?.())", ""]]),
+  ...within("src/declaration/compare/user.ts", LEAVES_THERE, [[", heirText(declared, heir?.()))", ")"]]),
   ...within("src/declaration/once.ts", LEAVES_THERE, [["once?.directory ? once.uid", "false ? once?.uid"]]),
   ...within("src/declaration/meant-of-lacking.ts", LEAVES_THERE, [
     [" ?? renamedFrom(name, jail, known.once, true)", ""],
@@ -401,10 +401,10 @@ export const APPLY: readonly Mutant[] = [
     ['fault.kind === "changed" && isDeclared(fault.subject)', "false"],
     ["declared === undefined ? fault", "true ? fault"],
   ]),
-  ...within("src/status/findings.ts", "e2e/status-declared.test.ts", [
+  ...within("src/status/config-findings.ts", "e2e/status-declared.test.ts", [
     ["!told.has(placeOf(one, one.code))", "true"],
-    [" || told.has(name)", ""],
   ]),
+  ...within("src/status/findings.ts", "e2e/status-declared.test.ts", [[" || told.has(name)", ""]]),
   ...within("src/users/one-home.ts", "e2e/apply-two-homes.test.ts", [
     ['target.startsWith("/") || rest.includes("..")', 'rest.includes("..")'],
     ['target.startsWith("/") || rest.includes("..")', 'target.startsWith("/")'],
