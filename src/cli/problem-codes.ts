@@ -121,7 +121,7 @@ export const PROBLEM_CODES = {
   mounted: "something is mounted on a file that has to be replaced",
   mounts: "something is mounted in a jail, or again and again",
   moved: "the directory of a jail was moved, or has exchanged its path with another one",
-  "name-refused": "a name service answers, but not for this name, which it does not take",
+  "name-refused": "a name service answers, but not for this name, which it does not take, or for this uid",
   "name-service": "a name service, such as that of LDAP, does not answer",
   "needs-failed": "something was not done, since what it needs failed",
   "needs-trust": "a file of jailkit export asks for more than copies of files",

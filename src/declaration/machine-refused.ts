@@ -8,10 +8,15 @@ import { groupOf } from "../users/groups.ts";
 import type { FactContext } from "./machine-facts.ts";
 import { itemsOf, type Subject } from "./section.ts";
 
-/** Reports the names in the section of a user, its own or of groups, that a name service of this machine does not take. */
+/**
+ * Reports the names in the section of a user, its own or of groups, that a name service of this machine does not take, and the uid of
+ * a user of a directory for which it does not answer.
+ */
 export function reportRefused(section: IniSection, subject: Subject, { facts, report }: FactContext): void {
   const refusal = (ask: () => unknown) => answered(() => unlessRefused(ask))?.refusal;
-  const own = refusal(() => facts.userByName(subject.name));
+  const { directory = false } = readKeys(section, userKeys);
+  const uid = directory ? answered(() => facts.userByName(subject.name)?.uid) : undefined;
+  const own = refusal(() => (uid === undefined ? facts.userByName(subject.name) : facts.userByUid(uid)));
   if (own !== undefined) report(subject, "error", "bad-account", own, { kind: "none" });
   for (const item of itemsOf(section, "groups")) {
     const why = refusal(() => groupOf(item.value, facts));

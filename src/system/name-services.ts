@@ -39,8 +39,9 @@ const nobodys = (): ByteString => `jk${Math.floor(Math.random() * 1e12)}`;
 
 /**
  * Asks name services for one run. nslcd(8) closes the connection on a name that it does not take, as it does while its server
- * is down. So before a service counts as silent, it is asked for a plain name, and then once more for the first. One that is
- * silent is asked nothing else: only one question of a run waits, of which each may take 10 seconds.
+ * is down, and sssd(8) fails for a uid that two entries of its directory have. So before a service counts as silent, it is asked
+ * for a plain name, and then once more for the first. One that is silent is asked nothing else: only one question of a run waits,
+ * of which each may take 10 seconds.
  */
 export class NameServices {
   readonly #now: () => number;
@@ -58,18 +59,17 @@ export class NameServices {
 
   /**
    * The entry of a key, or, once a service did not answer, that in the file. Throws JailkitError "name-service", or
-   * "name-refused" for a name that a service does not take.
+   * "name-refused" for a name that a service does not take, or an id that it does not answer for.
    */
   find<T>(source: Source<T>, key: Key): T | undefined {
     const { database, ask, local } = source;
     const what = `${database} ${key}`;
-    const isRefused = () => typeof key === "string" && this.#refused.has(what);
+    const isRefused = () => this.#refused.has(what);
     if (!this.#isSilent && !isRefused()) {
       const start = this.#now();
       const reply = replyOf(ask, key);
       if (reply !== undefined) return reply.entry;
-      const takesOthers =
-        typeof key === "string" && this.#now() - start < AT_ONCE_MS && replyOf(ask, nobodys()) !== undefined;
+      const takesOthers = this.#now() - start < AT_ONCE_MS && replyOf(ask, nobodys()) !== undefined;
       const second = takesOthers ? replyOf(ask, key) : undefined;
       if (second !== undefined) return second.entry;
       if (takesOthers) this.#refused.add(what);
@@ -77,7 +77,7 @@ export class NameServices {
     }
     const found = local(key);
     if (found !== undefined) return found;
-    throw isRefused() ? refusal(database, `${key}`) : silence();
+    throw isRefused() ? refusal(database, key) : silence();
   }
 }
 
@@ -101,18 +101,27 @@ function silence(): JailkitError {
   return new JailkitError("name-service", 1, message);
 }
 
-function refusal(database: "passwd" | "group", name: ByteString): JailkitError {
-  const what = `a name service does not take the name ${quoted(name)} (${servicesOf(database)})`;
-  const how =
-    "use another one, or, with nslcd, let validnames in /etc/nslcd.conf match it, and start nslcd again";
-  return new JailkitError("name-refused", 1, `${what}: ${how}`);
+function refusal(database: "passwd" | "group", key: Key): JailkitError {
+  const id = `${database === "passwd" ? "uid" : "gid"} ${key}`;
+  const [what, how] =
+    typeof key === "number"
+      ? [`say who has the ${id}`, "if two entries of its directory have it, give one of them another"]
+      : [
+          `take the name ${quoted(key)}`,
+          "use another one, or, with nslcd, let validnames in /etc/nslcd.conf match it, and start nslcd again",
+        ];
+  return new JailkitError(
+    "name-refused",
+    1,
+    `a name service does not ${what} (${servicesOf(database)}): ${how}`,
+  );
 }
 
-/** True for the error about a name that a name service does not take, while it answers for others. */
+/** True for the error about a name or an id that a name service does not answer for, while it does for others. */
 export const isRefusedName = (error: unknown): error is JailkitError =>
   error instanceof JailkitError && error.code === "name-refused";
 
-/** What `ask` returns, or the printable reason why a name service does not take the name that it asks for. */
+/** What `ask` returns, or the printable reason why a name service does not take the name, or the id, that it asks for. */
 export function unlessRefused<T>(
   ask: () => T,
 ):
@@ -140,7 +149,7 @@ const GROUPS: Source<Group> = {
 
 /**
  * The account of a name or uid. Throws JailkitError "name-service" if that is unknown, because a service did not answer, and
- * "name-refused" if one does not take the name.
+ * "name-refused" if one does not take the name, or does not say who has the uid.
  */
 export const hostUser = (key: Key): PasswdEntry | undefined => services.find(USERS, key);
 

@@ -82,6 +82,31 @@ describe.each(["nslcd", "sssd"] as const)("%s", (kind) => {
     expect([status(), config(), applied()]).toEqual([[], [], []]);
   });
 
+  test("two entries of the directory have one uid", async () => {
+    set("anna", "replace: uidNumber\nuidNumber: 7002");
+    known(anna, ":7002:");
+    while (m.run(["getent", "passwd", "7001"]).status === 0);
+    const whose =
+      kind === "nslcd"
+        ? "the uid 7002 belongs to "
+        : "a name service does not say who has the uid 7002 (passwd: files sss in /etc/nsswitch.conf): if two entries";
+    const said = expect.stringContaining(whose);
+    const problems = applied();
+    expect(problems).toContainEqual([anna, expect.any(String), said]);
+    expect(JSON.stringify([problems, config(), status()])).not.toContain("is down");
+    expect(config()).toContainEqual([3, "error", expect.any(String), said]);
+    expect(status()).toContainEqual(["config", `${FILE}:3`, said, "jailkit config check"]);
+    // As the message says.
+    set("anna", "replace: uidNumber\nuidNumber: 7001");
+    // SSSD would keep both in its cache for a while.
+    await directory.stopDaemon();
+    m.must(["sh", "-c", "rm -f /var/lib/sss/db/cache_* /var/lib/sss/db/timestamps_*"]);
+    await directory.startDaemon();
+    known(berta, ":7002:");
+    known(anna, ":7001:");
+    expect([status(), config(), applied()]).toEqual([[], [], []]);
+  });
+
   test("the directory does not have a user any more", async () => {
     expect(directory.modify(`dn: ${dnOf("berta")}\nchangetype: delete\n`)).toMatchObject({ status: 0 });
     while (m.run(["getent", "passwd", berta]).status === 0);

@@ -55,10 +55,10 @@ test("a service that is down is asked for one more name, and then nothing", () =
   expect(asked).toEqual(["anna", "nobody"]);
 });
 
-test("a service that answers no number is down", () => {
+test("a service that answers for names, but not for a number, as SSSD for a uid of two entries, is asked on", () => {
   const { find, asked } = run((key) => (typeof key === "number" ? down() : { name: key }));
-  expect([find(7), find("anna")]).toEqual(["name-service", "name-service"]);
-  expect(asked).toEqual([7]);
+  expect([find(7), find("anna"), find(7)]).toEqual(["name-refused", "anna", "name-refused"]);
+  expect(asked).toEqual([7, "nobody", 7, "anna"]);
 });
 
 test("a service that comes back meanwhile takes the name", () => {

@@ -48,8 +48,8 @@ export const isUnanswered = (error: unknown): error is JailkitError =>
 /**
  * The accounts of a jail that are not among `local`, the names of /etc/passwd, but in a name service such as LDAP, which may
  * not list its accounts. It is asked for the names and uids in the jail's etc/passwd, and for `owners`. Throws JailkitError
- * "name-service" if it does not answer, and "name-refused" if it does not take a name; with `passOver`, which is called with
- * that error, the name counts as nobody's.
+ * "name-service" if it does not answer, and "name-refused" if it does not take a name, or say who has a uid; with `passOver`, which
+ * is called with that error, these count as nobody's.
  */
 export function serviceUsers(
   root: JailRoot,
@@ -75,19 +75,20 @@ export function serviceUsers(
       elsewhere.set(name, { name, home, shell, jail, fromService: true });
     else if (isNamed && isChrootShell(shell)) isAnyHomeless = true;
   };
-  for (const { name } of passwd) {
+  const ask = (find: () => PasswdEntry | undefined, isNamed: boolean) => {
     try {
-      add(accounts.userByName(name), true);
+      add(find(), isNamed);
     } catch (error) {
       if (passOver === undefined || !isRefusedName(error)) throw error;
       passOver(error);
     }
-  }
-  for (const uid of uids) add(accounts.userByUid(uid), false);
+  };
+  for (const { name } of passwd) ask(() => accounts.userByName(name), true);
+  for (const uid of uids) ask(() => accounts.userByUid(uid), false);
   return { users: [...found.values()], elsewhere: [...elsewhere.values()], isAnyHomeless };
 }
 
-/** As serviceUsers, with the reason why there may be more: a name service did not answer, or does not take a name. */
+/** As serviceUsers, with the reason why there may be more: a name service did not answer, or does not take a name or a uid. */
 export function knownServiceUsers(
   root: JailRoot,
   local: ReadonlySet<ByteString>,
@@ -97,7 +98,7 @@ export function knownServiceUsers(
   try {
     const found = serviceUsers(root, local, homeOwners(root), accounts, (error) => refused.push(error));
     const [first, ...others] = refused;
-    const more = others.length === 0 ? "" : ` (so it is with ${others.length} other names)`;
+    const more = others.length === 0 ? "" : ` (so it is with ${others.length} other names or uids)`;
     return { ...found, unknown: first && `${describeError(first)}${more}` };
   } catch (error) {
     if (!isUnanswered(error)) throw error;
