@@ -1,5 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { jsonText } from "../cli/display.ts";
+import type { Remedy } from "../cli/remedy.ts";
 import { jsonTextOrNull, problemReport } from "../cli/report.ts";
 import type { FindingCode } from "../config/finding-codes.ts";
 import type { Place } from "../config/model.ts";
@@ -32,6 +33,11 @@ export const changeReport = (
     },
   }) satisfies ApplyChange;
 
+/** What `jailkit config check` says of a place of a declaration. */
+type AskFinding = (
+  place: Place,
+) => { readonly code: FindingCode; readonly remedy: Remedy | undefined } | undefined;
+
 /** A problem of the summary. `place`: where what it is about is declared; `finding`: what is wrong there. */
 const applyProblem = (
   { code, message, remedy, cause }: FaultText,
@@ -51,16 +57,14 @@ const applyProblem = (
 export const problemReports = (
   faults: readonly (Fault & { readonly at: Place | undefined })[],
   unkept: FaultText | undefined,
-  findingAt?: (place: Place) => FindingCode | undefined,
+  findingAt?: AskFinding,
 ) => [
   ...faults.map((fault) => {
-    const { name, at, message } = fault;
-    return applyProblem(
-      { ...fault, message: `${nameOf(fault)}: ${message}` },
-      name,
-      at,
-      at && findingAt?.(at),
-    );
+    const { name, at, message, cause } = fault;
+    const finding = at && findingAt?.(at);
+    const { remedy = cause === undefined ? finding?.remedy : undefined } = fault;
+    const told = { ...fault, message: `${nameOf(fault)}: ${message}`, remedy };
+    return applyProblem(told, name, at, finding?.code);
   }),
   ...(unkept === undefined ? [] : [applyProblem(unkept, ONCE_FILE)]),
 ];

@@ -3,7 +3,6 @@ import { interruption, statusAfterSignals } from "../cli/interrupt.ts";
 import { BUSY } from "../cli/options.ts";
 import { printError, printJsonLine, printLine } from "../cli/output.ts";
 import { type Progress, startProgress } from "../cli/progress.ts";
-import type { FindingCode } from "../config/finding-codes.ts";
 import type { Place } from "../config/model.ts";
 import type { UnreadFile } from "../config/unread.ts";
 import { type DirectoryChange, directoryWarnings } from "../users/directory.ts";
@@ -255,7 +254,7 @@ export class ApplyReport implements Shown {
   places = (): Place[] => this.#problems.flatMap(({ at }) => at ?? []);
 
   /** Shows the end, and returns the exit status. `findingAt`: what is wrong at a place of a declaration. */
-  end(findingAt?: (place: Place) => FindingCode | undefined): number {
+  end(findingAt?: Parameters<typeof problemReports>[2]): number {
     const { check, json, verbose, unread } = this.options;
     for (const change of this.#pending)
       this.ended({ ...NOTHING_SAID, change, status: "not-done", waits: this.#broken && UNKEPT });

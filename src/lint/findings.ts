@@ -1,11 +1,14 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
 import { attempt } from "../../ffi/error.ts";
-import { statIfPresent } from "../../ffi/files.ts";
+import { readFileIfPresent, statIfPresent } from "../../ffi/files.ts";
 import { pathsDownTo } from "../../ffi/paths.ts";
 import { answered } from "../cli/error.ts";
+import { type Remedy, typed } from "../cli/remedy.ts";
 import type { FindingCode } from "../config/finding-codes.ts";
-import type { IniFile, IniSection, Place, Problem } from "../config/model.ts";
+import { fixText, itemChanges } from "../config/fixes.ts";
+import { type IniFile, type IniSection, LIMITS, type Place, type Problem } from "../config/model.ts";
+import { scanIni } from "../config/scan.ts";
 import { listItems } from "../config/values.ts";
 import { machineProblems } from "../declaration/machine.ts";
 import type { DeclarationFacts } from "../declaration/machine-facts.ts";
@@ -75,16 +78,45 @@ const sectionAt = (sections: readonly IniSection[] = [], { line }: Place): IniSe
     undefined,
   );
 
+/** The file of a section as it is now, unless the section is another one by now. */
+function sourceOf({ file, name, line, entries }: IniSection): IniFile | undefined {
+  const shape = (all: IniSection["entries"]) =>
+    JSON.stringify(all.map((one) => [one.line, one.key, one.value]));
+  return answered(() => {
+    const bytes = readFileIfPresent(file, LIMITS.plainFileBytes);
+    const ini = bytes && scanIni(bytes, file, "plain");
+    const now = ini?.sections.find((one) => one.name === name && one.line === line);
+    return now && shape(now.entries) === shape(entries) ? ini : undefined;
+  });
+}
+
+/** What `jailkit config check` advises against errors, with the line of each. */
+function remediesOf(all: readonly Problem[]): (problem: Problem, section: IniSection) => Remedy | undefined {
+  const items = itemChanges(all);
+  return (problem, section) => {
+    // Of a header it is not known that both mean the same.
+    const ini = keyAt(section, problem) === undefined ? undefined : sourceOf(section);
+    return ini && (typed(fixText(problem, { ...ini, items }) ?? "") || undefined);
+  };
+}
+
+/** An error of `jailkit config check`. */
+interface FindingAt {
+  readonly code: FindingCode;
+  /** Undefined if it has none, or is about a whole section. */
+  readonly remedy: Remedy | undefined;
+}
+
 /**
- * A function that tells, of `places`, the code with which `jailkit config check` reports an error of a declaration at the same key;
- * undefined if there is none, or others than root can bring it about. `beside`: what other files declare; undefined if that is
+ * A function that tells, of `places`, the error that `jailkit config check` reports of a declaration at the same key; undefined if
+ * there is none, or others than root can bring it about. `beside`: what other files declare; undefined if that is
  * not known.
  */
 export function findingsAt(
   places: readonly Place[],
   declaration: Declaration,
   beside: readonly Declaration[] | undefined,
-): (place: Place) => FindingCode | undefined {
+): (place: Place) => FindingAt | undefined {
   const ini = iniOf(declaration);
   const byFile = Map.groupBy(ini.sections, ({ file }) => file);
   const sectionOf = (place: Place) => sectionAt(byFile.get(place.file), place);
@@ -100,13 +132,15 @@ export function findingsAt(
     const section = problem.severity === "error" ? sectionOf(problem) : undefined;
     return section !== undefined && isOfRoot(problem, section, facts) ? { problem, section } : [];
   });
+  const remedyOf = remediesOf(errors.map(({ problem }) => problem));
   const bySection = Map.groupBy(errors, ({ section }) => section);
   return (place) => {
     const section = sectionOf(place);
     const found = (section && bySection.get(section)) ?? [];
     const isSame = ({ line, column }: Place) => line === place.line && column === place.column;
     const isSameKey = (problem: Place) => section && keyAt(section, problem) === keyAt(section, place);
-    return (found.find(({ problem }) => isSame(problem)) ?? found.find(({ problem }) => isSameKey(problem)))
-      ?.problem.code;
+    const error =
+      found.find(({ problem }) => isSame(problem)) ?? found.find(({ problem }) => isSameKey(problem));
+    return error && { code: error.problem.code, remedy: remedyOf(error.problem, error.section) };
   };
 }

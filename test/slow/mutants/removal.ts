@@ -708,11 +708,15 @@ export const REMOVAL: readonly Mutant[] = [
     { test: "attack/remove-race.test.ts" },
   ),
   services(
-    "  for (const uid of uids) add(accounts.userByUid(uid), false);\n",
+    "  for (const uid of uids) ask(() => accounts.userByUid(uid), false);\n",
     "",
     "found by the owner of a home",
   ),
-  services("      add(accounts.userByName(name), true);\n", "", "jailkit list, jailkit disk"),
+  services(
+    "  for (const { name } of passwd) ask(() => accounts.userByName(name), true);\n",
+    "",
+    "jailkit list, jailkit disk",
+  ),
   plan(
     "  if (finding !== undefined) {",
     "  if (seen.ino === 0n && finding !== undefined) {",
