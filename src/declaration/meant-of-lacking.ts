@@ -8,11 +8,14 @@ import type { PasswdEntry } from "../system/accounts.ts";
 import { hostUser } from "../system/name-services.ts";
 import type { DeclaredBefore } from "../users/former-names.ts";
 import { leaveCommand } from "../users/leaving.ts";
+import { renamedText } from "./compare/lost-name.ts";
 import { isUsual } from "./known-file.ts";
 import type { DeclaredPlace } from "./model.ts";
 import { readOnce } from "./once.ts";
 import { type OnceUser, uidOf } from "./once-shape.ts";
 import { WrittenSections } from "./written-sections.ts";
+
+const APPLY = "jailkit apply";
 
 /** The command that shows what the directories of declared accounts should say, and what brings others where they are declared. */
 const SHOWS = "jailkit apply --check";
@@ -30,9 +33,9 @@ export function meantHere(): AskMeant {
     const known = read();
     const declared = known.declared?.users;
     const once = declaredAs(name, jail, known.once) ?? renamedFrom(name, jail, known.once, true);
-    // Of an account that was renamed, the run says what its section should have.
-    if (declared?.get(name)?.jail === jail || (once && declared?.get(once.name)?.jail === jail))
-      return { remedy: "jailkit apply" };
+    if (declared?.get(name)?.jail === jail) return { remedy: APPLY };
+    const former = once && declared?.get(once.name);
+    if (former?.jail === jail) return { remedy: renamedRemedy(former, name) };
     // In another jail, to which its directory moves it, or where it belongs: here it would be among others.
     if (declared?.has(name)) return { remedy: SHOWS };
     if (once?.out) return outOf({ name, shell });
@@ -98,11 +101,19 @@ function renamedFrom(
   return once.find((one) => isHere(one) && one.out === isOut && uidOf(one) === uid && isFormer(one.name));
 }
 
+/** What a section of an account that was renamed should have, as a run says it. */
+function renamedRemedy(former: Parameters<typeof renamedText>[0], name: ByteString): Remedy {
+  const account = answered(() => hostUser(name));
+  return account === undefined ? APPLY : renamedText(former, account).remedy;
+}
+
 /** The former name of an account that was declared by it, and what gives it by its name of now what it had. */
 export function declaredBefore(user: PasswdEntry, jail: ByteString): DeclaredBefore | undefined {
   const once = declaredAs(user.name, jail);
   if (once === undefined || once.name === user.name) return undefined;
-  return { name: once.name, remedy: meantHere().lacking({ ...user, jail }, jail).remedy ?? "jailkit apply" };
+  const { remedy = APPLY } = meantHere().lacking({ ...user, jail }, jail);
+  // Lines for a file are none for a message: a run tells them.
+  return { name: once.name, remedy: remedy.includes("\n") ? APPLY : remedy };
 }
 
 type Leaver = Pick<PasswdEntry, "name" | "shell">;

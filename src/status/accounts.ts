@@ -34,6 +34,7 @@ import { type AccountFault, faultOf } from "./account-fault.ts";
 import { homelessFault, lineFault } from "./lines.ts";
 
 const APPLY = "jailkit apply";
+const CONFIG_CHECK = "jailkit config check";
 
 interface InJail {
   readonly jail: ByteString;
@@ -227,7 +228,8 @@ function lackingFaults({ jail, lacking, first }: InJail, meantOf: AskMeant): Acc
   return lacking.map((user) => {
     const meant = meantOf.lacking(user, jail);
     const { message, remedy, otherwise } = notInJailFinding(user, jail, { meant });
-    const all = remedy && allOf([first ?? "", remedy]);
+    // What lines a file should have, it says.
+    const all = remedy?.includes("\n") ? CONFIG_CHECK : remedy && allOf([first ?? "", remedy]);
     return { kind: "not-in-jail", subject: user.name, message, remedy: all, otherwise };
   });
 }

@@ -143,8 +143,9 @@ test("the line of the old name stays, whatever jk_check says is typed first, and
     remedy: SIDE.join(" "),
   });
   expect([m.run(SIDE).status, lineOf("liz"), lineOf("lea") === undefined]).toEqual([1, undefined, false]);
-  expect(of("user-not-in-jail")?.remedy).toBe("jailkit apply");
-  typeRemedy(m, `${linesOf(m).summary.problems[0]?.remedy}`);
+  const { remedy = "" } = of("user-not-in-jail") ?? {};
+  expect(remedy).toBe(`${linesOf(m).summary.problems[0]?.remedy}`);
+  typeRemedy(m, remedy);
   m.must(["jailkit", "apply"]);
   expect([of("user-not-in-jail"), of("user-unknown"), processes("liz")]).toEqual([
     undefined,

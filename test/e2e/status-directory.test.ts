@@ -3,8 +3,9 @@ import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { statusReportSchema } from "../../src/status/report-schema.ts";
 import type { Machine } from "../machine/machine.ts";
 import { reportOf } from "../report.ts";
-import { openApplyMachine } from "./apply-scene.ts";
+import { linesOf, openApplyMachine } from "./apply-scene.ts";
 import { installNssSystemd } from "./archives.ts";
+import { typeRemedy } from "./remedies-scene.ts";
 
 setDefaultTimeout(120_000);
 
@@ -44,4 +45,22 @@ test("after --prune", () => {
   m.write(ACCOUNTS, `luser:x:6001:6001::${fields}\n`);
   expect(m.run(["jk_check", J]).stdout).not.toContain("user luser");
   expect(findings()).toEqual([]);
+});
+
+test("after its directory has given it another name", () => {
+  const line = (name: string) => `${name}:x:6001:6001::${J}/./home/luser:/usr/sbin/jk_chrootsh\n`;
+  m.write(ACCOUNTS, line("luser"));
+  m.write(FILE, JAIL + LUSER);
+  m.must(["jailkit", "apply"]);
+  m.write(ACCOUNTS, line("annika"));
+  const status = () => JSON.parse(m.run(["jailkit", "status", "--json"]).stdout).findings;
+  expect(status()).toContainEqual(
+    expect.objectContaining({ kind: "not-in-jail", subject: "annika", command: "jailkit config check" }),
+  );
+  const { jails } = JSON.parse(m.run(["jk_check", "--json", J]).stdout);
+  const found = jails[0].findings.find(({ rule }: { rule: string }) => rule === "user-not-in-jail");
+  expect(found.remedy).toBe(linesOf(m, "--check").summary.problems[0]?.remedy);
+  typeRemedy(m, found.remedy);
+  m.must(["jailkit", "apply"]);
+  expect([status(), m.read(`${J}/etc/passwd`)]).toEqual([[], expect.stringContaining("annika:x:6001:")]);
 });
