@@ -206,6 +206,16 @@ export const METHODS: readonly Case[] = [
     ...{ verdict: "unknown", check: "sshd credentials", why: "a program gives the keys" },
   },
   {
+    name: "AuthorizedKeysCommand that does not exist",
+    sshd: [
+      NO_PASSWORD,
+      "AuthorizedKeysFile none",
+      "AuthorizedKeysCommand /usr/local/bin/no-keys %u",
+      "AuthorizedKeysCommandUser nobody",
+    ],
+    ...refused(),
+  },
+  {
     name: "PermitTTY no: a command works",
     sshd: ["PermitTTY no"],
     ...works,

@@ -1,7 +1,10 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
+import { AT_FDCWD } from "../../../ffi/constants.ts";
 import { attempt, SystemError } from "../../../ffi/error.ts";
+import { statIfPresent } from "../../../ffi/files.ts";
 import { withRightsOf } from "../../../ffi/rights.ts";
 import { display } from "../../cli/display.ts";
+import { answered } from "../../cli/error.ts";
 import { type Advice, inWords } from "../../cli/remedy.ts";
 import { operands } from "../../cli/shell-word.ts";
 import { hostText } from "../../system/host-files.ts";
@@ -9,7 +12,7 @@ import { optionOf } from "../../system/pam/rules.ts";
 import { hasExpired, isAccepted, keyFiles, rsaBits } from "../../system/sshd/authorized-keys.ts";
 import { quotedWords } from "../../system/sshd/match.ts";
 import { namesOrigin } from "../../system/sshd/origin.ts";
-import { firstOf, isOn, isSet, listOf, wordsOf } from "../../system/sshd/settings.ts";
+import { firstOf, isOn, isSet, listOf, type SshdSettings, wordsOf } from "../../system/sshd/settings.ts";
 import { SSSD_KEYS, sssdKeys } from "../../system/sshd/sssd-keys.ts";
 import { strictFinding } from "../../system/sshd/strict-modes.ts";
 import { type KeyLine, keyType } from "../../users/key-lines.ts";
@@ -96,8 +99,23 @@ function readKeysFile(file: ByteString, connection: Connection, revoked: Readonl
   }
 }
 
+/** The program of AuthorizedKeysCommand, if it is certain that it does not exist. */
+function missingProgram(settings: SshdSettings): ByteString | undefined {
+  // Others may be in quotes.
+  const program = /^\/[\w./-]+(?=[\t-\r ]|$)/.exec(firstOf(settings, "authorizedkeyscommand"))?.[0];
+  const isGone = program && answered(() => statIfPresent(AT_FDCWD, program, true) === undefined) === true;
+  return isGone ? program : undefined;
+}
+
 /** The keys of AuthorizedKeysCommand, which sshd asks after all files; undefined if only the program knows them. */
 function readCommand(connection: Connection, revoked: ReadonlySet<ByteString>): KeysFile | undefined {
+  const missing = missingProgram(connection.settings);
+  if (missing !== undefined) {
+    const advice = inWords(
+      "install that program, or take AuthorizedKeysCommand out of the configuration of sshd",
+    );
+    return { lines: [], why: `${display(missing)} (AuthorizedKeysCommand) does not exist`, advice };
+  }
   const found = sssdKeys(connection.settings, connection.account);
   if (found === undefined) return undefined;
   const { name } = connection.account;

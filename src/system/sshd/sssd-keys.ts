@@ -28,8 +28,7 @@ export function sssdKeys(
   const { name } = account;
   if (nameFault(name) !== undefined || !onlyRootExchanges(SSSD_KEYS)) return undefined;
   const stat = statIfPresent(AT_FDCWD, SSSD_KEYS);
-  if (stat === undefined) return { fault: `${SSSD_KEYS} (AuthorizedKeysCommand) does not exist` };
-  if (!onlyRootWrites(stat)) return undefined;
+  if (stat === undefined || !onlyRootWrites(stat)) return undefined;
   const caller = withTokens(firstOf(settings, "authorizedkeyscommanduser"), account);
   if (passwdByName(caller) === undefined)
     return { fault: `${quoted(caller)} (AuthorizedKeysCommandUser) does not exist` };
