@@ -30,6 +30,7 @@ import { adviceAt } from "../system/exchange.ts";
 import { freeName } from "../system/free-name.ts";
 import { whoseHome } from "../system/home-owner.ts";
 import { below } from "../system/mountinfo.ts";
+import { isNobodys } from "../system/name-services.ts";
 import { dirsEqual, livesIn, splitHome } from "../system/separator.ts";
 import { recall } from "./account-record.ts";
 
@@ -195,6 +196,19 @@ export function inPlaceOfOther(
   return { advice: `keep it under another name, and create a new one: ${advice}`, remedy, stays: false };
 }
 
+/** With the way for a home whose user has another uid now; of another person with the same name it would be the wrong one. */
+function orOfFormerUid(
+  { uid }: Pick<PasswdEntry, "uid">,
+  stat: Stat,
+  shown: ByteString,
+  found: InPlaceOfOther,
+): InPlaceOfOther {
+  if (!isDirectory(stat) || stat.uid === 0 || !isNobodys(stat.uid)) return found;
+  const { advice, remedy } = adviceAt(shown, `chown -hR --from=+${stat.uid} +${uid} ${operands(shown)}`);
+  if (remedy === undefined) return found;
+  return { ...found, advice: `if the uid of the same user was changed: ${advice}; if not, ${found.advice}` };
+}
+
 /**
  * The same of an account that has lived in the jail: a directory of root in the place of its home, as after a restore by root,
  * becomes its own again, if root alone can have put it there. A login advises the same.
@@ -208,10 +222,10 @@ export function inPlaceOrGiven(
 ): InPlaceOfOther {
   const found = inPlaceOfOther(root, account, home, elsewhere);
   const isRoots = () => isRootsPlace(home, (path) => lookUp(root, path)?.stat);
-  if (found.stays || !mayBeGiven(stat, account.uid, isRoots)) return found;
   // What is mounted there may be a directory of the host.
-  if (inPlaceOfMount(root, home) !== undefined) return found;
+  if (found.stays || inPlaceOfMount(root, home) !== undefined) return found;
   const shown = hostPath(root, home);
+  if (!mayBeGiven(stat, account.uid, isRoots)) return orOfFormerUid(account, stat, shown, found);
   // Another group than root's may be meant: relax_home_group.
   const { advice, remedy } = adviceAt(shown, `${giveHome(account, stat, stat.gid !== 0)} ${operands(shown)}`);
   return { advice: `give it to the user: ${advice}`, remedy, stays: false };

@@ -64,3 +64,22 @@ test("after its directory has given it another name", () => {
   m.must(["jailkit", "apply"]);
   expect([status(), m.read(`${J}/etc/passwd`)]).toEqual([[], expect.stringContaining("annika:x:6001:")]);
 });
+
+test("after its directory has given it another uid: its home may stay its own", () => {
+  const line = (uid: number) => `luser:x:${uid}:6001::${J}/./home/luser:/usr/sbin/jk_chrootsh\n`;
+  const home = `${J}/home/luser`;
+  for (const path of [J, "/var/lib/jailkit"]) m.remove(path);
+  m.write(ACCOUNTS, line(6001));
+  m.write(FILE, JAIL + LUSER);
+  m.must(["jailkit", "apply"]);
+  m.must(["sh", "-c", `echo letter >${home}/letter; chown 6001 ${home}/letter`]);
+  m.write(ACCOUNTS, line(6555));
+  const [problem] = linesOf(m).summary.problems;
+  const give = `chown -hR --from=+6001 +6555 ${home}`;
+  expect(problem?.message).toContain(`; if the uid of the same user was changed: ${give}; if not, keep it`);
+  expect(problem?.message).toEndWith(`: ${problem?.remedy}`);
+  m.must(["sh", "-c", give]);
+  expect(linesOf(m)).toMatchObject({ status: 0, summary: { problems: [] } });
+  expect([m.stat(home)?.uid, m.stat(`${home}/letter`)?.uid]).toEqual([6555, 6555]);
+  expect(JSON.parse(m.run(["jailkit", "status", "--json"]).stdout).findings).toEqual([]);
+});
