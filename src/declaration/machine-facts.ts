@@ -34,7 +34,9 @@ export interface DeclarationFacts {
   /** The file that declared a jail once. */
   declaredOnce(jail: ByteString): ByteString | undefined;
   /** What was declared of a user once. */
-  userOnce(name: ByteString): Pick<OnceUser, "file" | "jail" | "directory" | "uid"> | undefined;
+  userOnce(
+    name: ByteString,
+  ): Pick<OnceUser, "file" | "jail" | "directory" | "uid" | "groups" | "groupIds"> | undefined;
   /** Why it is not known which account a section means. */
   exchanged: ReturnType<typeof doubtsOf>;
   /** The accounts in a jail. */

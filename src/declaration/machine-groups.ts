@@ -14,6 +14,7 @@ import { groupNameFault, groupOf, noSuchGid } from "../users/groups.ts";
 import { type NameHolder, nameTaken, primaryTaken } from "../users/jail-side.ts";
 import { noGroup } from "../users/primary-group.ts";
 import type { DeclarationFacts, FactContext } from "./machine-facts.ts";
+import { renamedGroup, renamedText } from "./regrouped.ts";
 import { itemsOf, type Subject } from "./section.ts";
 
 /** The primary groups of accounts of a directory in a jail, by their names. */
@@ -102,7 +103,11 @@ export function reportGroupNames(
 }
 
 /** The groups that a user joins: useradd(8) and usermod(8) add nobody to those of another name service. */
-export function reportGroups(section: IniSection, { facts, report }: FactContext): void {
+export function reportGroups(
+  section: IniSection,
+  { facts, report }: FactContext,
+  once: () => ReturnType<DeclarationFacts["userOnce"]>,
+): void {
   for (const item of itemsOf(section, "groups")) {
     const { value } = item;
     const names = answered(facts.groupNames);
@@ -121,8 +126,12 @@ export function reportGroups(section: IniSection, { facts, report }: FactContext
       report(item, "error", "unknown-group", fault ?? elsewhere, { kind: "item", old: value });
       continue;
     }
-    const near = suggest(value, names);
-    const message = `there is no group ${quoted(value)}${didYouMean(value, names)}`;
+    const renamed = renamedGroup(value, answered(once), facts);
+    const near = renamed ?? suggest(value, names);
+    const message =
+      renamed === undefined
+        ? `there is no group ${quoted(value)}${didYouMean(value, names)}`
+        : renamedText(value, renamed);
     const make = composed(
       [...(value === JAILED_GROUP ? MAKE_JAILED_GROUP : ["groupadd", operands(value)])].join(" "),
     );

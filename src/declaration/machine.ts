@@ -291,7 +291,7 @@ export function machineProblems(
     }
     const jail = findEntry(section, "jail")?.value ?? "";
     if (jail !== "") reportUserJail(section, jail, context);
-    reportGroups(section, context);
+    reportGroups(section, context, () => facts.userOnce(subject.name));
     reportRefused(section, subject, context);
     if (reportRenamed(section, subject, context) || reportAccount(section, subject, context)) continue;
     reportPlace(section, subject, byJail.get(jail) ?? [], context);

@@ -167,7 +167,7 @@ export class Memory {
   /** Forgets the groups or keys of an account that is in no jail any more. `leaves`: keys, not before it leaves. */
   takenBack(name: ByteString, what: Change["what"], leaves = false): void {
     const keys = leaves ? { keysTaken: true } : { keys: [] };
-    this.#change(name, what === "groups" ? { groups: [] } : keys);
+    this.#change(name, what === "groups" ? { groups: [], groupIds: [] } : keys);
   }
 
   #change(name: ByteString, to: Partial<OnceUser>): void {

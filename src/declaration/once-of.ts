@@ -10,6 +10,7 @@ import { homeIdInJail, homeIdOf, samenessOf } from "./ids.ts";
 import type { DeclaredJail, DeclaredUser } from "./model.ts";
 import { createdOf, leftJails, policiesIn, sumOf, union } from "./once.ts";
 import type { OnceJail, OnceUser } from "./once-shape.ts";
+import { groupIdsOf } from "./regrouped.ts";
 
 /** What is as it was stays the same object, which writeOnce need not write down. */
 export const sameOr = <T>(before: T | undefined, now: T): T =>
@@ -95,6 +96,7 @@ export function onceOf(
     policy: policy !== undefined || before.includes(limited),
     otherPolicy: before.includes(!limited),
     groups: union(once?.groups, groups),
+    groupIds: groupIdsOf(groups, once),
     keys: union(
       once?.keys,
       keys.map(({ key }) => sumOf(key)),

@@ -61,6 +61,13 @@ export const ONCE = {
           // The same for the other shell, from before it was exchanged.
           otherPolicy: { kind: "flag" },
           groups: many,
+          // Which of the machine they were when they were given; none of those that an earlier version gave.
+          groupIds: {
+            kind: "list",
+            most: 1 << 16,
+            optional: true,
+            of: { kind: "object", fields: { name: text, gid: { ...uid, least: 0 } } },
+          },
           // Of each a sum.
           keys: many,
           // A run has taken them from an account that leaves: they are looked for again, and need not be found.
@@ -112,6 +119,7 @@ type AsRead = ValueOf<typeof ONCE>;
 export type OnceJail = Once["jails"][number];
 export type OnceUser = Once["users"][number];
 export type LeftJail = OnceUser["left"][number];
+export type GroupId = OnceUser["groupIds"][number];
 export type KeptHome = Omit<AsRead["kept"][number], "isMounted"> & {
   readonly isMounted?: boolean | undefined;
 };

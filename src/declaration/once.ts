@@ -206,7 +206,7 @@ export const gone = (once: OnceUser): OnceUser => ({ ...once, out: once.director
 /** What is remembered of a user who stays in the jail, and whose logins have ended, besides keys that may come back. */
 export const ended = (once: OnceUser | undefined) =>
   ({
-    ...{ out: true, policy: false, otherPolicy: false, groups: [], left: [] },
+    ...{ out: true, policy: false, otherPolicy: false, groups: [], groupIds: [], left: [] },
     ...createdOf(undefined),
     // Its directory may give it another name.
     uid: once?.directory ? once.uid : undefined,

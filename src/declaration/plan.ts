@@ -28,6 +28,7 @@ import { isInScope, readOnce } from "./once.ts";
 import type { Once } from "./once-shape.ts";
 import { parsedCache } from "./parsed.ts";
 import { readDeclaration, readWithOthers } from "./read.ts";
+import { withRegrouped } from "./regrouped.ts";
 import { withRenamed } from "./renamed.ts";
 import { APPLY } from "./report-failed.ts";
 import { whyUnkept } from "./unkept.ts";
@@ -165,7 +166,11 @@ async function plan(
   const accountsOf = once(hostAccounts);
   const compared = compare(
     declaration,
-    withRenamed(known, all, (name) => accountsOf().userByName(name)),
+    withRegrouped(
+      withRenamed(known, all, (name) => accountsOf().userByName(name)),
+      all,
+      accountsOf,
+    ),
     {
       ...{ prune, deleteHomes, check, usual, others: beside, left },
       namesAll: options.verbose || json,

@@ -64,7 +64,7 @@ export function withRenamed(
 
 /** By which name a record has it, and which uid. With another one in a directory, its groups may be those of another account. */
 function knownOf(before: OnceUser, now: OnceUser, { uid }: PasswdEntry): Partial<OnceUser> {
-  if (uidOf(before) !== uid) return now.directory ? { groups: [] } : { uid };
+  if (uidOf(before) !== uid) return now.directory ? { groups: [], groupIds: [] } : { uid };
   return { recordedAs: before.created === undefined ? recordedNameOf(now) : undefined };
 }
 

@@ -27,7 +27,7 @@ const once = (created: number | undefined): OnceUser => ({
     limited: false,
     policy: false,
   },
-  ...{ otherPolicy: false, groups: [], keys: [], keysTaken: undefined, left: [] },
+  ...{ otherPolicy: false, groups: [], groupIds: [], keys: [], keysTaken: undefined, left: [] },
 });
 const account = (uid: number) => ({
   ...{ name: "anna", password: "x", uid, gid: 100, gecos: "", home: `${root.path}/./home/anna` },

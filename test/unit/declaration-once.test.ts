@@ -12,7 +12,15 @@ const USER: OnceUser = {
     uid: undefined,
     recordedAs: undefined,
   },
-  ...{ policy: false, otherPolicy: false, groups: [], keys: [], keysTaken: undefined, left: [] },
+  ...{
+    policy: false,
+    otherPolicy: false,
+    groups: [],
+    groupIds: [],
+    keys: [],
+    keysTaken: undefined,
+    left: [],
+  },
 };
 const of = (user: Partial<OnceUser>): Once => ({
   ...{ jails: [], users: [{ ...USER, ...user }], kept: [], creating: [] },

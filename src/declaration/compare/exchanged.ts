@@ -230,9 +230,10 @@ function follow(group: readonly Moved[], { users, known, declared, leaving }: Us
 }
 
 /** A user with what was given to the account under another name. */
-const withAccess = (user: OnceUser, { groups, keys }: OnceUser): OnceUser => ({
+const withAccess = (user: OnceUser, { groups, groupIds, keys }: OnceUser): OnceUser => ({
   ...user,
-  ...{ groups: union(user.groups, groups), keys: union(user.keys, keys) },
+  ...{ groups: union(user.groups, groups), groupIds: [...user.groupIds, ...groupIds] },
+  keys: union(user.keys, keys),
 });
 
 /** The user of an account with another name, of which something may be known: its line, and its rights. */

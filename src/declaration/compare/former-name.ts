@@ -14,7 +14,7 @@ export function formerName(once: OnceUser, account: PasswdEntry): OnceUser {
   // No directory takes the name out of groups. Of one that is in no jail, the line tells where its keys are.
   if (once.directory) return isHere(once, account) ? gone(once) : once;
   return {
-    ...{ ...once, ...createdOf(undefined), homeId: MAY_BE_OTHER, groups: [], keys: [] },
+    ...{ ...once, ...createdOf(undefined), homeId: MAY_BE_OTHER, groups: [], groupIds: [], keys: [] },
     // Another account may have the name by now.
     uid: once.uid,
   };

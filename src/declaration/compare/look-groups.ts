@@ -1,14 +1,18 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import { answered } from "../../cli/error.ts";
+import { answered, JailkitError } from "../../cli/error.ts";
+import { told } from "../../cli/remedy.ts";
 import { isMember } from "../../system/account-tools.ts";
 import type { Group, PasswdEntry } from "../../system/accounts.ts";
 import { livesIn } from "../../system/separator.ts";
 import { groupNameFault, groupOf, requireGroups } from "../../users/groups.ts";
 import { isOfOther } from "../../users/jail-side.ts";
 import { type FaultText, faultText } from "../change.ts";
-import { dueTo } from "../due.ts";
-import type { DeclaredUser } from "../model.ts";
+import { dueTo, withDue } from "../due.ts";
+import { remedyOfItems } from "../list-fixes.ts";
+import type { DeclaredPlace, DeclaredUser } from "../model.ts";
 import type { OnceUser } from "../once-shape.ts";
+import { renamedGroup, renamedText } from "../regrouped.ts";
+import { itemsOf } from "../section.ts";
 import type { InJail } from "./in-jail.ts";
 import type { Machine } from "./machine.ts";
 import { membershipFault } from "./membership.ts";
@@ -31,12 +35,29 @@ export function groupsOrFault(...args: Parameters<typeof groupState>): ReturnTyp
   }
 }
 
+/** Throws JailkitError for groups that were renamed, if all of these were, with the line that names them as they are now. */
+function requireOldNames(
+  words: readonly ByteString[],
+  { section }: DeclaredPlace,
+  item: ByteString | undefined,
+  nameOf: (word: ByteString) => ByteString | undefined,
+): void {
+  const now = new Map(words.map((word) => [word, nameOf(word)]));
+  if (section === undefined || [...now.values()].includes(undefined)) return;
+  const items = itemsOf(section, "groups").filter(({ value }) => now.has(value));
+  const fix = remedyOfItems(items, ({ value }) => ({ kind: "item", old: value, with: now.get(value) }));
+  const texts = [...now].map(([word, name = ""]) => renamedText(word, name));
+  const { message, remedy } = told(texts.join("; "), fix ?? "");
+  throw withDue(new JailkitError("no-such-group", 1, message, undefined, remedy), { key: "groups", item });
+}
+
 /** Throws JailkitError for a group that does not exist, with the command that creates it. */
 function groupState(
-  { name, groups, directory, jail }: DeclaredUser,
+  { name, groups, directory, jail, place }: DeclaredUser,
   account: PasswdEntry | undefined,
   inside: InJail,
   machine: Machine,
+  once: OnceUser | undefined,
 ): Pick<UserState, "lacksGroups" | "lacksInside" | "hasGroup" | "fault"> {
   const local = machine.localGroups();
   const wanted = groups.map((word) => groupOf(word, machine.accounts) ?? word);
@@ -47,6 +68,7 @@ function groupState(
   });
   const item = unusable.length === 1 ? unusable[0] : undefined;
   if (unusable.length > 0) {
+    requireOldNames(unusable, place, item, (word) => renamedGroup(word, once, machine.accounts));
     dueTo({ key: "groups", item }, () => requireGroups(unusable.join(",")));
   }
   if (account === undefined) return { lacksGroups: groups, hasGroup: true, fault: undefined };

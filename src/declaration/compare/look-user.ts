@@ -73,7 +73,7 @@ export function userState(
     if (doubt !== undefined) return { ...nothing, fault: doubt };
     const account = machine.accounts.userByName(declared.name);
     nothing = { ...nothing, account, local: account !== undefined && isLocal(declared, machine) };
-    const groups = groupsOrFault(declared, account, inside, machine);
+    const groups = groupsOrFault(declared, account, inside, machine, once);
     const home = account === undefined ? undefined : homeState(declared, account, inside, machine);
     const renamed = account === undefined ? renamedFault(declared, inside.accounts, machine) : undefined;
     const shared = account && otherUidFault(declared, account, inside, machine);
