@@ -21,6 +21,7 @@ export const FINDING_CODES = {
   "duplicate-section": "a section appears twice",
   "empty-jail": "a jail does not exist, and nothing is declared to create it",
   "empty-value": "a key has no value",
+  "expired-key": "sshd accepts a key no longer",
   "execute-any": "programs may execute what users upload",
   "hooks-off": "hooks of repositories do not run",
   "home-differs": "an account would have another home in the jail",

@@ -22,10 +22,10 @@ import { nameFault } from "../system/account-name.ts";
 import { commentFault } from "../system/passwd-line.ts";
 import { joinHome } from "../system/separator.ts";
 import { homeFault, shellFault, uidFault } from "../transfer/accounts.ts";
-import { isPrivateKey, type KeyLine, readKeyLine } from "../users/key-lines.ts";
 import { fieldFault, uidIn } from "../users/new-account.ts";
 import { LIMITED_SHELL } from "../users/open-jail.ts";
 import { CHROOT_SHELL } from "../users/plan.ts";
+import { readKeyLines } from "./key-section.ts";
 import type { DeclaredUser } from "./model.ts";
 import {
   commentInHeader,
@@ -46,51 +46,6 @@ import {
 /** True for an entry that lets the limited shell do something. Pure. */
 export const isAllowing = ({ key }: IniEntry): boolean =>
   key === "allow" || key === "executables" || key === "force" || key.startsWith("command ");
-
-/** Whether what follows a key, its comment for sshd(8), is or has another key. */
-function hasAnotherKey({ line, key }: KeyLine): boolean {
-  const [, blob = ""] = key.split(" ");
-  return /[ \t,;](?:sk-)?(?:ssh|ecdsa)-[\w@.-]+[ \t]+AAAA/.test(line.slice(line.indexOf(blob) + blob.length));
-}
-
-/** The keys that a value of several lines holds; a wrong line is a problem at its place. */
-function readKeyLines(entry: IniEntry): { keys: KeyLine[]; problems: Problem[] } {
-  const keys = new Map<ByteString, KeyLine>();
-  const problems: Problem[] = [];
-  for (const [index, text] of entry.value.split("\n").entries()) {
-    const found = readKeyLine(text);
-    if (found === undefined) continue;
-    const place = { ...(entry.pieces?.[index] ?? valuePlace(entry)), file: entry.file };
-    if (isPrivateKey(text)) {
-      const message =
-        "'authorized_keys': is a private key, which only its user should have: write the public one";
-      problems.push(problemAt(place, "bad-key", message, { kind: "none" }));
-      // The problems of its other lines would show it.
-      break;
-    }
-    if ("problem" in found) {
-      const why = text.startsWith("/")
-        ? "is the name of a file: write the key that is in it"
-        : withoutQuotes(text) === undefined
-          ? found.problem
-          : "there is no quoting: write the key without quotes";
-      problems.push(
-        problemAt(place, "bad-key", `'authorized_keys', line ${place.line}: ${why}`, {
-          kind: "none",
-        }),
-      );
-    } else if (hasAnotherKey(found)) {
-      const message = `'authorized_keys', line ${place.line}: another key is in this line: write each in a line of its own, indented`;
-      problems.push(problemAt(place, "bad-key", message, { kind: "none" }));
-    } else if (keys.has(found.key)) {
-      // With other options nobody else knows which ones are meant.
-      const isSame = keys.get(found.key)?.options === found.options;
-      const fix: Fix = isSame ? { kind: "strip", expression: `${place.line}s/^/#/` } : { kind: "none" };
-      problems.push(problemAt(place, "bad-key", "'authorized_keys': this key is here twice", fix));
-    } else keys.set(found.key, found);
-  }
-  return { keys: [...keys.values()], problems };
-}
 
 /** The problems of the account: its name, home, shell, uid, comment and groups. */
 function accountProblems(section: IniSection, subject: Subject): Problem[] {

@@ -8,6 +8,7 @@ import type { ReportFinding } from "../config/separators.ts";
 import { adviceInstead, bringAdvice, lackingWords, wantedFor } from "../declaration/bring.ts";
 import { signOf } from "../declaration/change.ts";
 import type { JailWork, UserWork } from "../declaration/compare/work.ts";
+import { expiredKeys } from "../declaration/key-section.ts";
 import { USER_STEPS } from "../declaration/order.ts";
 import { itemsOf } from "../declaration/section.ts";
 import type { Doubt } from "../declaration/warnings.ts";
@@ -43,6 +44,11 @@ export function lintGiven(
     if (!isAdministrators(name)) continue;
     const message = `a member of the group ${quoted(name)} can become root on most machines`;
     report(item, "warning", ADMINISTRATORS, message, { kind: "item", old: value });
+  }
+  for (const place of expiredKeys(section, new Date())) {
+    const message =
+      "sshd does not accept this key any more, by its option 'expiry-time': write a later time, or take the key out";
+    report(place, "warning", "expired-key", message, { kind: "none" });
   }
   lintEnvironment(section, { report });
   lintNames(section, { report });

@@ -2,8 +2,9 @@ import { type ByteString, fromBytes } from "../../ffi/bytes.ts";
 import { readInto } from "../../ffi/files.ts";
 import { quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
+import { type NamesNobody, namesNobody } from "../system/sshd/origin.ts";
 import { badKey, keyOfBlob, typeNamed } from "./key-blob.ts";
-import { badOptions } from "./key-options.ts";
+import { badOptions, optionValues } from "./key-options.ts";
 
 /** A line of authorized_keys that holds a key. */
 export interface KeyLine {
@@ -67,11 +68,24 @@ export const fingerprintOf = ({ key }: Pick<KeyLine, "key">): string =>
 /** The type of a KeyLine. */
 export const keyType = ({ key }: KeyLine): ByteString => key.slice(0, key.indexOf(" "));
 
+/** Why a line is no key; `meant`: a part of it, and what was meant with that. */
+export interface BadLine extends Pick<NamesNobody, "meant"> {
+  readonly problem: string;
+}
+
+/** Why sshd(8) accepts a key with these options from nowhere; undefined if it may accept it. */
+function fromNowhere(options: ByteString): BadLine | undefined {
+  const found = optionValues(options, "from").map(namesNobody)[0];
+  if (found === undefined) return undefined;
+  const { why, meant } = found;
+  return { problem: `sshd accepts this key from nowhere: the option 'from' ${why}`, meant };
+}
+
 /**
  * Parses a line: a key, undefined for a comment or an empty line, or a problem. `exact`: so is what sshd accepts though nobody
- * writes it, such as a missing option between two commas.
+ * writes it, such as a missing option between two commas, and a key that it reads and never accepts.
  */
-export function readKeyLine(text: ByteString, exact = true): KeyLine | undefined | { problem: string } {
+export function readKeyLine(text: ByteString, exact = true): KeyLine | undefined | BadLine {
   const line = withoutBlanks(text);
   if (line === "" || line.startsWith("#")) return undefined;
   const first = line.slice(0, endOfWord(line));
@@ -87,7 +101,9 @@ export function readKeyLine(text: ByteString, exact = true): KeyLine | undefined
     return { problem: `sshd rejects keys of the type ${quoted(named)}` };
   }
   const problem = (options === "" ? undefined : badOptions(options, exact)) ?? badKey(type, key, exact);
-  return problem === undefined ? { line, options, key: keyOfBlob(key) ?? `${type} ${key}` } : { problem };
+  if (problem !== undefined) return { problem };
+  const nowhere = exact ? fromNowhere(options) : undefined;
+  return nowhere ?? { line, options, key: keyOfBlob(key) ?? `${type} ${key}` };
 }
 
 function refuse(what: ByteString, why: string): JailkitError {
@@ -100,7 +116,19 @@ export function tooLong(what: ByteString): JailkitError {
 }
 
 const PRIVATE = /-----BEGIN [A-Z0-9 ]*PRIVATE KEY-----|^PuTTY-User-Key-File-/m;
-const RFC_4716 = /^---- BEGIN SSH2 PUBLIC KEY ----/m;
+const FOREIGN = /^(?:---- BEGIN SSH2|-----BEGIN(?: (RSA))?) PUBLIC KEY ?----/m;
+
+/** The last line of what foreignFormat is about. */
+export const FOREIGN_END = /^----[- ]END [A-Z0-9 ]*PUBLIC KEY/;
+
+/** Why a text is no key, or has none, which is in a format of other programs; undefined if it is not in one. Pure. */
+export function foreignFormat(text: ByteString): string | undefined {
+  const found = FOREIGN.exec(text);
+  if (found === null) return undefined;
+  const isRfc = found[0].includes("SSH2");
+  const [format, option] = isRfc ? ["RFC 4716", ""] : found[1] ? ["PEM", "-m PEM "] : ["PKCS8", "-m PKCS8 "];
+  return `is a key in the format of ${format}: convert it with 'ssh-keygen -i ${option}-f FILE'`;
+}
 
 /** True for the text of a private key, or of a file with one. Pure. */
 export const isPrivateKey = (text: ByteString): boolean => PRIVATE.test(text);
@@ -113,8 +141,8 @@ export function parsePublicKeys(text: ByteString, what: ByteString): KeyLine[] {
   if (text.length > KEYS_LIMIT) throw tooLong(what);
   if (isPrivateKey(text))
     throw refuse(what, "is a private key, which only its user should have: use the public key (FILE.pub)");
-  if (RFC_4716.test(text))
-    throw refuse(what, "is a key in the format of RFC 4716: convert it with 'ssh-keygen -i -f FILE'");
+  const foreign = foreignFormat(text);
+  if (foreign !== undefined) throw refuse(what, foreign);
   if (/[\x00-\x08\x0b-\x0c\x0e-\x1f\x7f]|\r(?!\n)/.test(text))
     throw refuse(what, "holds control bytes: that is no file of public keys");
   const keys = new Map<ByteString, KeyLine>();

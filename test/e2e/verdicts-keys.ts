@@ -47,6 +47,7 @@ export const KEYS: readonly Case[] = [
       'expiry-time="20200101",expiry-time="20400101"',
       'from="127.0.0.1",from="127.0.0.1"',
       'from="10.0.0.1/8"',
+      'from="!10.0.0.1"',
     ],
   ].map((options) => option(options, refused)),
   ...["no-pty,", "restrict,,pty", 'expiry-time="20400101UTC"', 'permitlisten="ssh"', 'from="*"'].map(

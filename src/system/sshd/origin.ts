@@ -1,4 +1,5 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
+import { quoted } from "../../cli/display.ts";
 import { matchesPattern } from "./settings.ts";
 
 /** The 4 or 16 bytes of an address; undefined if invalid. */
@@ -32,7 +33,7 @@ function addressBytes(text: ByteString): number[] | undefined {
  * is not a network.
  */
 function inNetwork(from: ByteString, network: ByteString): boolean | "bad" | undefined {
-  const [, text = "", length] = /^([^/]*)(?:\/(\d{1,3}))?$/.exec(network) ?? [];
+  const [, text = "", length] = /^([^/]*)(?:\/(\d+))?$/.exec(network) ?? [];
   const wanted = addressBytes(text);
   if (wanted === undefined) return undefined;
   const bits = length === undefined ? wanted.length * 8 : Number(length);
@@ -56,13 +57,8 @@ export function namesOrigin(
   from: ByteString | undefined,
   byName: boolean,
 ): boolean | undefined {
-  const items = list.split(",").map((item) => {
-    const negated = item.startsWith("!");
-    const pattern = negated ? item.slice(1) : item;
-    const inside = pattern === "" ? "bad" : inNetwork(from ?? "", pattern);
-    return { negated, pattern, inside };
-  });
-  if (items.some(({ inside }) => inside === "bad")) return false;
+  if (namesNobody(list) !== undefined) return false;
+  const items = itemsIn(list, from);
   if (from === undefined) return list === "*" ? true : undefined;
   const isMeant = ({ inside, pattern }: (typeof items)[number]) =>
     inside ?? matchesPattern(from.toLowerCase(), pattern.toLowerCase());
@@ -72,4 +68,50 @@ export function namesOrigin(
     byName && items.some((item) => item.negated === negated && item.inside === undefined && !isMeant(item));
   if (items.some((item) => !item.negated && isMeant(item))) return open(true) ? undefined : true;
   return open(false) ? undefined : false;
+}
+
+const itemsIn = (list: ByteString, from = "") =>
+  list.split(",").map((item) => {
+    const negated = item.startsWith("!");
+    const pattern = negated ? item.slice(1) : item;
+    return { negated, pattern, inside: pattern === "" ? "bad" : inNetwork(from, pattern) };
+  });
+
+/** Why such a list matches no client at all. */
+export interface NamesNobody {
+  readonly why: string;
+  /** A network in it, and the one that was meant. */
+  readonly meant?: { readonly old: ByteString; readonly now: ByteString } | undefined;
+}
+
+/** The same; undefined if it may match one. Pure. */
+export function namesNobody(list: ByteString): NamesNobody | undefined {
+  const items = itemsIn(list);
+  const bad = items.find(({ inside }) => inside === "bad");
+  if (bad?.pattern === "") return { why: list === "" ? "is empty" : "has a comma too many" };
+  if (bad !== undefined) return badNetwork(bad.pattern);
+  // No address and no name has a slash.
+  const isNever = (pattern: ByteString) => {
+    const [, mask] = /\/(.*)$/s.exec(pattern) ?? [];
+    return mask !== undefined && !/^\d+$/.test(mask);
+  };
+  return items.every(({ negated, pattern }) => negated || isNever(pattern))
+    ? { why: "has no address, network or name from which a login is accepted" }
+    : undefined;
+}
+
+function badNetwork(network: ByteString): NamesNobody {
+  const [text = "", length = ""] = network.split("/");
+  const bytes = addressBytes(text) ?? [];
+  const most = bytes.length * 8;
+  const name = quoted(network);
+  if (Number(length) > most) return { why: `has ${name}, and an address has ${most} bits` };
+  const first = bytes.map((byte, index) => byte & maskOf(Number(length), index));
+  const now = bytes.length === 4 ? `${first.join(".")}/${length}` : undefined;
+  const meant = now === undefined ? undefined : { old: network, now };
+  const advice = now === undefined ? "" : `: write ${quoted(now)}, or ${quoted(text)} alone`;
+  return {
+    why: `has ${name}, an address with bits after the first ${length}, which is no network${advice}`,
+    meant,
+  };
 }
