@@ -59,7 +59,7 @@ export function lintConfine(
 /** Paths of `read` and `write` that lead nowhere; those of a home are another one for each user. */
 function lintPaths(
   section: IniSection,
-  { report }: LintContext,
+  { report, world }: LintContext,
   values: ConfineValues,
   exists: (path: ByteString) => boolean,
 ): void {
@@ -70,9 +70,13 @@ function lintPaths(
     for (const item of items) {
       const { value } = item;
       if (!value.startsWith("/") || reportSeparators(item, exists, report) || exists(value)) continue;
+      const meant = world.meantPath?.(value);
       // Without its only item the key would limit nothing.
-      const fix: Fix = items.length === 1 ? { kind: "value", text: "none" } : { kind: "item", old: value };
-      const why = value.includes("*") ? "; a path has no wildcards" : "";
+      const fix: Fix =
+        items.length === 1
+          ? { kind: "value", text: meant?.path ?? "none" }
+          : { kind: "item", old: value, with: meant?.path };
+      const why = value.includes("*") ? "; a path has no wildcards" : (meant?.why ?? "");
       const message = `${quoted(value)} does not exist: '${key}' allows nothing there${why}`;
       report(item, "warning", "no-such-path", message, fix);
     }

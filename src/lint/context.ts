@@ -55,6 +55,8 @@ export interface LintWorld {
   jailsOf(section: ByteString): readonly ByteString[];
   /** Whether a path exists, or that is unknown; `jail`: in that one, instead of where the file is. */
   exists(path: ByteString, jail?: ByteString): boolean;
+  /** Of a path that does not exist: the one that was meant, and why; undefined if that is not known. */
+  meantPath?(path: ByteString): { readonly path: ByteString; readonly why: string } | undefined;
   /**
    * Whether users can put something else in the place of a path, so that `read` without `write` does not count; `jail` as
    * for exists.

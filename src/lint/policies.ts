@@ -1,6 +1,8 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { plainPath } from "../../ffi/paths.ts";
+import { normalPath, plainPath } from "../../ffi/paths.ts";
+import { quoted } from "../cli/display.ts";
 import { answered } from "../cli/error.ts";
+import { didYouMean, sameNumbers, suggest } from "../cli/suggest.ts";
 import { describedBy } from "../config/keys.ts";
 import { CONFIG_DIRECTORY } from "../config/load.ts";
 import type { IniFile, IniSection } from "../config/model.ts";
@@ -55,20 +57,23 @@ export class PolicyLint implements Disposable {
   }
 
   #worldOf(
-    { jail, shell }: DeclaredUser,
+    { jail, shell, home }: DeclaredUser,
     { isWhole, homes, goes = () => false }: Known,
   ): LintWorld | undefined {
     const inside = this.#inside(jail);
     const host = isWhole && isLimitedShell(shell) ? inside : this.#outside();
     const comes = (path: ByteString): boolean =>
-      (!isWhole && host?.exists(path) === true) ||
+      (!isWhole && below(path, jail) === undefined && host?.exists(path) === true) ||
       homes.some((home) => (below(path, home) ?? below(home, path)) !== undefined);
     const world = isLimitedShell(shell) ? (inside ?? host) : host;
     if (world === undefined) return undefined;
+    const exists: LintWorld["exists"] = (path, where) =>
+      !goes(path) && (world.exists(path, where) || comes(path));
     return {
       ...world,
+      meantPath: (path) => meantPath(path, { jail, home }, exists),
       lookUp: (path) => (goes(path) ? undefined : (inside?.lookUp(path) ?? host?.lookUp(path))),
-      exists: (path, where) => !goes(path) && (world.exists(path, where) || comes(path)),
+      exists,
       execution: (named, executables) => {
         const view = world.execution(named, executables);
         const lost = named.map(plainPath).filter(goes);
@@ -93,6 +98,33 @@ export class PolicyLint implements Disposable {
     this.#host ??= { world: answered(() => this.#opened.use(openWorld(`${CONFIG_DIRECTORY}/jk_lsh.ini`))) };
     return this.#host.world;
   }
+}
+
+/** A path as the machine sees it, or one that is nearly in the home of its user, as the jail has it. */
+export function meantPath(
+  path: ByteString,
+  { jail, home }: Pick<DeclaredUser, "jail" | "home">,
+  exists: (path: ByteString) => boolean,
+): ReturnType<NonNullable<LintWorld["meantPath"]>> {
+  const plain = normalPath(path);
+  const inside = below(plain, jail);
+  if (inside !== undefined)
+    return inside === ""
+      ? undefined
+      : {
+          path: inside,
+          why: `; it begins with the path of the jail: write ${quoted(inside)}, as the jail sees it`,
+        };
+  const [words, wanted] = [plain, normalPath(home)].map((one) => one.split("/").slice(1));
+  if (words === undefined || wanted === undefined || words.length < wanted.length) return undefined;
+  const isNear = wanted.every((word, at) => {
+    const own = words[at] ?? "";
+    return own === word || suggest(own, sameNumbers(own, [word])) !== undefined;
+  });
+  const near = `/${[...wanted, ...words.slice(wanted.length)].join("/")}`;
+  return isNear && near !== plain && exists(near)
+    ? { path: near, why: didYouMean(plain, [near]) }
+    : undefined;
 }
 
 /** A jail that is there; undefined for one that cannot be looked at. */

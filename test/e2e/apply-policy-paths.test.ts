@@ -95,3 +95,29 @@ test("config check tells of a value that was written before where that is, and a
   m.must(["jailkit", "apply"]);
   expect(found()).toEqual([]);
 });
+
+describe("a path that was meant for another one, in config check, --check and the run", () => {
+  const OUTER = `'${J}/home/anna/in' does not exist: 'write' allows nothing there; it begins with the path of the jail: write '/home/anna/in', as the jail sees it`;
+  const near = (path: string, meant: string) =>
+    `'${path}' does not exist: 'write' allows nothing there; did you mean '${meant}'?`;
+  test.each([
+    ["write = /home/annna", near("/home/annna", "/home/anna"), "write = /home/anna"],
+    ["write = /hmoe/anna/in, ~", near("/hmoe/anna/in", "/home/anna/in"), "write = /home/anna/in, ~"],
+    [`write = ${J}/home/anna/in`, OUTER, "write = /home/anna/in"],
+    // That may be anything.
+    ["write = /home/bert2", "'/home/bert2' does not exist: 'write' allows nothing there", "write = none"],
+    ["write = /home/anna2", "'/home/anna2' does not exist: 'write' allows nothing there", "write = none"],
+  ])("%s", (line, message, mended) => {
+    m.mkdir(`${J}/home/anna/in`);
+    const declare = (text: string) =>
+      m.write(FILE, JAIL + user(`allow = sftp\n${text}`) + user("shell = /bin/bash", "bert"));
+    declare(line);
+    const remedy = `write in line 6 of ${FILE}:\n${mended}`;
+    expect(found()).toMatchObject([{ line: 6, severity: "warning", code: "no-such-path", message, remedy }]);
+    for (const options of [["--check"], []])
+      expect(warned(...options).join("\n")).toContain(`user anna: ${message}`);
+    declare(mended);
+    m.must(["jailkit", "apply"]);
+    expect(found()).toEqual([]);
+  });
+});
