@@ -30,9 +30,12 @@ export function suggest(name: ByteString, known: readonly ByteString[]): ByteStr
   if (wanted === "") return undefined;
   const exact = known.find((one) => plain(one) === wanted);
   if (exact !== undefined) return exact;
+  const most = (one: ByteString) => Math.max(1, Math.max(wanted.length, one.length) / 3);
   const [nearest] = known
+    // So many letters are added or removed at least: to look further takes long, with thousands of items.
+    .filter((one) => Math.abs(wanted.length - plain(one).length) <= most(one))
     .map((one) => ({ one, distance: editDistance(wanted, plain(one)) }))
-    .filter(({ one, distance }) => distance <= Math.max(1, Math.max(wanted.length, one.length) / 3))
+    .filter(({ one, distance }) => distance <= most(one))
     .sort((a, b) => a.distance - b.distance);
   if (nearest !== undefined) return nearest.one;
   return wanted.length < 2 ? undefined : known.find((one) => plain(one).startsWith(wanted));

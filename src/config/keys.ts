@@ -51,25 +51,28 @@ export function camelCase(key: ByteString): string {
 const lineFix = ({ key, value }: IniEntry, meant: ByteString): Fix =>
   meant === "" || value.includes("\n") ? { kind: "none" } : { kind: "line", text: `${key} = ${meant}` };
 
-/** The place of an item of a list, or of the whole value. */
-function placeOfItem(entry: IniEntry, item: number | undefined): Place {
-  const found = item === undefined ? undefined : listItems(entry)[item];
+/** The place of an item of the list of an entry, or of the whole value. */
+function placeOfItem(entry: IniEntry, items: readonly Place[], item: number | undefined): Place {
+  const found = item === undefined ? undefined : items[item];
   if (found === undefined) return valuePlace(entry);
   const { file, line, column } = found;
   return { file, line, column };
 }
 
+/** As many items of a long list are read at once. */
+const AT_ONCE = 64;
+
 /** Why a value cannot be read, and after one item that cannot, why each other one of its list cannot. */
 function allUnreadable(value: ByteString, description: KeyDescription, first: Unreadable): Unreadable[] {
   const found = [first];
   const items = splitList(value);
-  for (let last = first; last.item !== undefined; ) {
-    const after = last.item + 1;
-    const rest = items.slice(after);
-    const next = rest.length === 0 ? undefined : readValue(rest.join(","), description);
-    if (next === undefined || !("reason" in next) || next.item === undefined) break;
-    last = { ...next, item: after + next.item };
-    found.push(last);
+  for (let after = (first.item ?? items.length) + 1; after < items.length; ) {
+    const some = items.slice(after, after + AT_ONCE);
+    const next = readValue(some.join(","), description);
+    const isBad = "reason" in next;
+    if (isBad && next.item === undefined) break;
+    if (isBad && next.item !== undefined) found.push({ ...next, item: after + next.item });
+    after += isBad && next.item !== undefined ? next.item + 1 : some.length;
   }
   return found;
 }
@@ -98,6 +101,7 @@ function readingProblems(entry: IniEntry, description: KeyDescription, reading: 
     const code = kind === "line" ? "bad-command" : "bad-value";
     const all = allUnreadable(value, description, reading);
     const whole = meantValue(value, all);
+    const items = reading.item === undefined ? [] : listItems(entry);
     return all.map(({ reason, item, instead, meant = instead === undefined ? strictest : whole }) => {
       // Without the key, which must have a value, something would not be declared any more.
       const unknown: Fix | undefined = description.filled && value !== "" ? { kind: "none" } : undefined;
@@ -105,7 +109,7 @@ function readingProblems(entry: IniEntry, description: KeyDescription, reading: 
       // It may be the opposite of what was meant.
       const isStrict = meant === strictest && fix?.kind === "line";
       const message = `${quoted(key)}: ${reason}${isStrict ? `; '${meant}' is the strictest` : ""}`;
-      return { ...placeOfItem(entry, item), severity, code, message, ...(fix && { fix }) };
+      return { ...placeOfItem(entry, items, item), severity, code, message, ...(fix && { fix }) };
     });
   }
   if (reading.doubt === undefined) return [];

@@ -258,6 +258,12 @@ class Scanner {
       const fix = this.#onlyMeant(isDoubtful);
       this.problems.error(entry.line, entry.column, "duplicate-key", message, fix);
     }
+    // Nothing else is said of such a value, and to look into all of it would take seconds.
+    for (const { entry } of this.#drafts)
+      if (entry.value.length > LIMITS.valueBytes) {
+        entry.value = entry.value.slice(0, LIMITS.nameBytes);
+        entry.pieces = entry.pieces?.slice(0, entry.value.split("\n").length);
+      }
   }
 }
 
