@@ -128,7 +128,7 @@ export const tool = defineTool({
   summary: "show what a user's login would do, and why it fails",
   synopsis: [
     "[--json] [--from ADDRESS | --su] USER",
-    "[--json] [--from ADDRESS | --su] USER -- COMMAND [ARGUMENT...]",
+    "[OPTION...] USER -- COMMAND [ARGUMENT...]",
     "[--json] -j JAIL USER -- PROGRAM [ARGUMENT...]",
     "[--json] JAIL USER -- PROGRAM [ARGUMENT...]",
     "[--json] --mail USER",

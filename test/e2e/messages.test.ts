@@ -82,6 +82,7 @@ describe("--help and --version", () => {
       expect(m.run([...words, "--version"], options)).toMatchObject({ ...none, stdout: `${version}\n` });
       const { status, stdout, stderr } = m.run([...words, "--help"], options);
       expect([status, stderr]).toEqual([0, ""]);
+      if (name !== "jailkit") expect(stdout.split("\n").filter((line) => line.length > 80)).toEqual([]);
       // That of jailkit is citty's.
       expect(stdout).toMatch(
         new RegExp(name === "jailkit" ? "^USAGE jailkit adopt\\|" : `^Usage: ${name} `, "m"),

@@ -256,6 +256,16 @@ describe("paths", () => {
     ]);
   });
 
+  test("of a long list are all told, each at its place", () => {
+    const items = Array.from({ length: 200 }, (_, at) => (at % 70 === 5 ? "/data" : "gone"));
+    const bad = items.flatMap((item, at) =>
+      item === "gone"
+        ? `3:${8 + items.slice(0, at).join(", ").length + (at > 0 ? 2 : 0)} error bad-value`
+        : [],
+    );
+    expect(found("jk_lsh", `read = ${items.join(", ")}`).map(({ at }) => at)).toEqual(bad);
+  });
+
   test("of a value with an error are not looked at", () => {
     expect(found("jk_lsh", "read = /gone, all").map(({ at }) => at)).toEqual(["3:15 error bad-value"]);
   });
