@@ -2,7 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD, MOST_LINKS } from "../../ffi/constants.ts";
 import { attempt } from "../../ffi/error.ts";
 import { type Stat, sameFile, statIfPresent } from "../../ffi/files.ts";
-import { baseName, directoryOf, normalPath, parentOf, pathComponents, pathsDownTo } from "../../ffi/paths.ts";
+import { directoryOf, normalPath, parentOf, pathComponents, pathsDownTo } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
 import { answered, JailkitError } from "../cli/error.ts";
 import type { Advice, Remedy } from "../cli/remedy.ts";
@@ -74,10 +74,14 @@ function relative(from: ByteString, to: ByteString): ByteString {
 
 const isThere = ({ stat }: Side): boolean => stat !== undefined && isDirectory(stat);
 
+/** Of the path of a link, in the name of a file. */
+const LONGEST = 200;
+
 /** The link that both follow to one directory, in place of one that they do not; or a mount, if the directory is outside. */
 function replacement(root: JailRoot, { link, host, inside }: TwoWays) {
   const place = hostPath(root, link);
-  const kept = freeName(`/root/out-of-jail-${baseName(link)}`, "");
+  // Another jail may have such a link, too, and its command is typed after this one.
+  const kept = freeName(`/root/out-of-jail${place.replaceAll("/", "-").slice(-LONGEST)}`, "");
   const away: Remedy = `mv -nT ${shellWord(place)} ${shellWord(kept)}`;
   const real = isThere(host) ? below(host.path, root.path) : undefined;
   const target = real ?? (isThere(host) ? undefined : below(inside.path, root.path));
@@ -90,7 +94,7 @@ function replacement(root: JailRoot, { link, host, inside }: TwoWays) {
   if (!isThere(host)) return undefined;
   // What is of the host would be in the jail.
   if (isJailsOwn(host.path) || below(root.path, host.path) !== undefined) return undefined;
-  const line = `${fstabField(host.path)} ${fstabField(place)} none bind 0 0`;
+  const line = `${fstabField(host.path)} ${fstabField(place)} none bind,nofail 0 0`;
   const command: Remedy = `${away} && mkdir -m 0755 ${shellWord(place)} && printf ${shellWord("\\n%s\\n")} ${shellWord(line)} >> /etc/fstab && mount ${operands(place)}`;
   const stays = isThere(inside) ? ` (what is in ${quoted(inside.path)} stays there)` : "";
   return {

@@ -295,3 +295,20 @@ test("what stays on the side of the host is told when the account goes with its 
   expect(warnings).toContainEqual(expect.stringContaining("'/data/home/ann'"));
   expect(m.read("/data/home/ann/letter")).toBe("precious\n");
 });
+
+test("two jails in one report: both remedies heal, and a machine starts without the disk", () => {
+  const other = "[jail /srv/j3]\nsections = uidbasics, basicshell\n";
+  declare(section("ann", "oldk"), other, section("eve", "newk").replace(J, "/srv/j3"));
+  m.must(["jailkit", "apply"]);
+  sh("mv /srv/j2/home /data/home; ln -s /data/home /srv/j2/home");
+  sh("mv /srv/j3/home /data/home3; ln -s /data/home3 /srv/j3/home");
+  const found = problems("--check");
+  expect(found.map(({ code }) => code)).toEqual(["two-homes", "two-homes"]);
+  for (const { remedy } of found) sh(remedy ?? "false");
+  expect([problems("--check"), ssh("newk", "pwd", "eve").stdout]).toEqual([[], "/home/eve\n"]);
+  expect(m.read(FSTAB).match(/^\/data\/home.*$/gm)).toEqual([
+    "/data/home /srv/j2/home none bind,nofail 0 0",
+    "/data/home3 /srv/j3/home none bind,nofail 0 0",
+  ]);
+  m.must(["umount", "/srv/j3/home"]);
+});
