@@ -26,7 +26,7 @@ const definition = defineTool({
   summary: "serve /dev/log in jails, and relay messages to the host's log, within limits",
   synopsis: [
     "[-n] [-p FILE]",
-    "[-n] [-p FILE] --socket=PATH [--base=BYTES] [--peak=BYTES] [--interval=SECONDS]",
+    "[-n] [-p FILE] --socket=PATH [OPTION...]",
   ],
   options: {
     nodetach: {
