@@ -24,10 +24,7 @@ function requireNumber(name: string, value: ByteString | undefined, of: string):
 const definition = defineTool({
   name: "jk_socketd",
   summary: "serve /dev/log in jails, and relay messages to the host's log, within limits",
-  synopsis: [
-    "[-n] [-p FILE]",
-    "[-n] [-p FILE] --socket=PATH [OPTION...]",
-  ],
+  synopsis: ["[-n] [-p FILE]", "[-n] [-p FILE] --socket=PATH [OPTION...]"],
   options: {
     nodetach: {
       short: "n",

@@ -72,12 +72,12 @@ export function sharedUidFault(
     const owner = owners.of(uid, name);
     return owner && { ...uidOfOther(uid, owner, IN_DIRECTORY), remedy: undefined };
   }
-  const had = owners.had(name);
-  if (had === undefined || had === uid) return undefined;
+  const former = { uid: owners.had(name) };
+  if (former.uid === undefined || former.uid === uid) return undefined;
   const owner = owners.of(uid, name);
   if (owner === undefined) return undefined;
   const remedy: Remedy | undefined =
-    owners.of(had, name) === undefined ? `usermod -u ${had} ${operands(name)}` : undefined;
+    owners.of(former.uid, name) === undefined ? `usermod -u ${former.uid} ${operands(name)}` : undefined;
   const advice =
     remedy === undefined
       ? "give one of the two another uid"

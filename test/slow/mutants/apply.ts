@@ -553,7 +553,7 @@ export const APPLY: readonly Mutant[] = [
     ["NAME_MAX = 255", "NAME_MAX = 256"],
   ]),
   ...within("src/declaration/carry-out/remove.ts", PRUNE, [
-    ["requireNothingRuns(user);\n  // Again", "// Again"],
+    ["requireNothingRuns(user);\n  // It stays", "// It stays"],
   ]),
   ...within("src/declaration/compare/compare.ts", PRUNE, [
     ["...(prune ? gone.former : [])", "...gone.former"],
@@ -683,8 +683,11 @@ export const APPLY: readonly Mutant[] = [
     ["goes?.(one.name, uid) !== true", "true"],
   ]),
   ...within("src/declaration/compare/uid-fault.ts", OF_LIVING, [
-    ["if (had === undefined || had === uid) return undefined;", "if (had === uid) return undefined;"],
-    ["owners.of(had, name) === undefined ?", "had > 0 ?"],
+    [
+      "if (former.uid === undefined || former.uid === uid) return undefined;",
+      "if (former.uid === undefined) return undefined;",
+    ],
+    ["owners.of(former.uid, name) === undefined ?", "former.uid > 0 ?"],
   ]),
   ...within("src/declaration/once-of.ts", OF_LIVING, [['fault?.code === "uid-taken" ?', "false ?"]]),
   ...within("src/declaration/kept-at.ts", OF_LIVING, [['answered(() => owners.of(uid, ""))', "undefined"]]),
@@ -722,8 +725,8 @@ export const APPLY: readonly Mutant[] = [
     ["if (taken !== undefined) throw", "if (false) throw"],
   ]),
   ...within("src/tools/jk_addjailuser.ts", JAIL_UIDS, [["fault.told ?? fault.message", "fault.message"]]),
-  ...within("src/declaration/compare/look-user.ts", KEPT, [
-    [" ?? keptFault(declared, uid, machine, DECLARED.uid)", ""],
+  ...within("src/declaration/compare/uid-fault.ts", KEPT, [
+    [" ?? keptFault(declared, uid, known, DECLARED.uid)", ""],
   ]),
   ...within("src/declaration/compare/machine.ts", KEPT, [
     ["this.kept.goes(name, uid, stays);", ""],
@@ -1184,7 +1187,7 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/compare/compare.ts", LEAVES, [
     ["machine.frees(one.frees, one.once.name, one.stays);", ";"],
   ]),
-  ...within("src/declaration/carry-out/user.ts", LEAVES, [["uidFault(uid, hostUser) ?? ", ""]]),
+  ...within("src/declaration/compare/uid-fault.ts", LEAVES, [["const why = fault ?? ", "const why = "]]),
   ...titled("also in the run that removes it", "src/declaration/compare/foresee-user.ts", [
     ["if (root !== undefined) this.#requireShell(root, declared.shell);", ""],
   ]),
@@ -1254,10 +1257,7 @@ export const APPLY: readonly Mutant[] = [
   ]),
   ...within("ffi/keys.ts", "e2e/apply-left-ipc.test.ts", [
     ["keyctl(INVALIDATE, ring);", ""],
-    [
-      "      if (error instanceof SystemError) return true;",
-      "      if (error instanceof SystemError) return false;",
-    ],
+    ["return { fault: error };", "return { fault: undefined };"],
     ['if (serial < 0) return new SystemError(-serial, "keyctl", undefined);', ""],
     ["asUser(uid, () => syscall(SYS_keyctl, SETPERM, ring, RIGHTS));", ""],
   ]),
@@ -1310,7 +1310,7 @@ export const APPLY: readonly Mutant[] = [
     ["if (ends) requireNothingRuns(user);", ""],
     ["isClean = false;", ""],
     ["for (const place of away)", "for (const place of away.slice(away.length))"],
-    ["takeFromOpen(root, user, { counting, stop }, (pid) => took(() => pids.add(pid)));", ""],
+    ["takeFromOpen(root, user, counting, (pid) => took(() => pids.add(pid)));", ""],
     ["if (ofJail.length === 0) return;", "return;"],
     ["const working = ends ? undefined :", "const working = true ? undefined :"],
     ['        warn(busyText(root, user, advice("take it later")));\n', ""],

@@ -50,6 +50,7 @@ export const DECLARATION: readonly Mutant[] = [
     ['!value.startsWith("-") && ', ""],
     ['if (path === "/") problems', 'if (path === "") problems'],
   ]),
+  ...within("src/declaration/key-section.ts", READ, [['if ("problem" in found) {', "if (false) {"]]),
   ...within("src/declaration/user-section.ts", READ, [
     ["policy.length > 0 && !policy.some(isAllowing)", "false"],
     ["if (describedBy(confineKeys, entry.key) !== undefined) continue;", "continue;"],
@@ -60,7 +61,6 @@ export const DECLARATION: readonly Mutant[] = [
     ['name === "DEFAULT" ? ', "false ? "],
     ["...(contradiction === undefined ? [] : [contradiction])", ""],
     ["...paths.flatMap((item) => pathItemProblem(item))", ""],
-    ['"problem" in found', "false"],
   ]),
   ...within("src/declaration/shared.ts", READ, [
     ['jail === "" || keeps.includes("home") ? undefined : joinHome(jail, home)', "undefined"],
