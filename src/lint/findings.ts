@@ -94,8 +94,9 @@ function sourceOf({ file, name, line, entries }: IniSection): IniFile | undefine
 function remediesOf(all: readonly Problem[]): (problem: Problem, section: IniSection) => Remedy | undefined {
   const items = itemChanges(all);
   return (problem, section) => {
-    // Of a header it is not known that both mean the same.
-    const ini = keyAt(section, problem) === undefined ? undefined : sourceOf(section);
+    // Of a header it is not known that both mean the same; nor of a command, which changes more than the line.
+    const isOfKey = problem.fix?.kind !== "command" && keyAt(section, problem) !== undefined;
+    const ini = isOfKey ? sourceOf(section) : undefined;
     return ini && (typed(fixText(problem, { ...ini, items }) ?? "") || undefined);
   };
 }

@@ -28,7 +28,7 @@ def must(n):
 # Without persistent-keyring(7) the one of the user once more.
 lasting = c.syscall(keyctl, 22, -1, -1)
 if lasting < 0: lasting = -4
-mode = int(sys.argv[2], 8) if sys.argv[1] == "make" and len(sys.argv) > 2 else 0o600
+mode = int(sys.argv[2], 8) if sys.argv[1] in ("make", "huge") and len(sys.argv) > 2 else 0o600
 if sys.argv[1] == "make":
     c.shmat(must(c.shmget(0x4711, 4096, 0o1000 | mode)), None, 0)
     must(c.semget(0x4711, 1, 0o1000 | mode))
