@@ -173,7 +173,7 @@ function reportElsewhere(
   section: IniSection,
   account: PasswdEntry,
   jail: ByteString,
-  fault: { readonly message: string; readonly remedy: Remedy },
+  fault: { readonly message: string; readonly remedy: Remedy | undefined },
   { facts, report, declared, isOwnFile }: FactContext,
 ): void {
   const there = jailOfHome(account.home) ?? "/";

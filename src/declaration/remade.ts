@@ -5,14 +5,14 @@ import { sameFile, statIfPresent } from "../../ffi/files.ts";
 import { normalPath } from "../../ffi/paths.ts";
 import { display, quoted } from "../cli/display.ts";
 import { answered, JailkitError } from "../cli/error.ts";
-import { allOf } from "../cli/remedy.ts";
+import { allOf, type Remedy } from "../cli/remedy.ts";
 import { readJailAccounts } from "../jail/accounts/accounts.ts";
 import { jailedUsers } from "../jail/accounts/jailed-users.ts";
 import { isDirectory, type JailRoot, openJailRoot } from "../jail/fs/walk.ts";
 import { openManifest } from "../jail/record/manifest.ts";
 import { ANEW, isRecorded } from "../jail/record/moved.ts";
 import { followRemedy } from "../jail/record/named-jail.ts";
-import { type KnownJail, REGISTRY } from "../jail/record/registry.ts";
+import { type KnownJail, knownJails, REGISTRY } from "../jail/record/registry.ts";
 import { collectOwners, isAsPut, ownerName } from "../jails/owners.ts";
 import { adviceAt } from "../system/exchange.ts";
 import { asideCommand } from "../system/free-name.ts";
@@ -24,12 +24,31 @@ import { mountIn, otherThing } from "./other-things.ts";
 const MOST_FILES = 1000;
 const KEYS = ["/.ssh", "/.ssh/authorized_keys"];
 
+/** The error of a move to a directory that has what is recorded of a jail, if another one is at the old path. As remade. */
+export function remadeError(record: KnownJail, to: ByteString): JailkitError | undefined {
+  const found = remade(record, to);
+  if (found === undefined) return undefined;
+  const message = `${display(record.jail.path)}: still exists, so it was not moved; ${found.message}`;
+  return new JailkitError("not-moved", 1, message, undefined, found.remedy);
+}
+
+/** As remade, of a directory that is declared instead, while users whose lines are in both are at the old path. */
+export const remadeFor = (from: ByteString, to: ByteString): ReturnType<typeof remade> =>
+  answered(() => {
+    const record = knownJails().find(({ jail }) => jail.path === from);
+    const found = record && remade(record, to);
+    return found !== undefined && haveSameUser(from, to) ? found : undefined;
+  });
+
 /**
- * The error of a move to a directory that has what is recorded of a jail, if another one is at the old path: where a jail was moved
+ * What a directory is that has what is recorded of a jail, where another one is at the path of that: where a jail was moved
  * and nothing had followed it yet, `jailkit apply` makes it anew. That is moved away, and stays. Only if nobody has put anything there
  * is this a remedy, which a program may type. Undefined for what may be anything else.
  */
-export function remadeError(record: KnownJail, to: ByteString): JailkitError | undefined {
+function remade(
+  record: KnownJail,
+  to: ByteString,
+): { readonly message: string; readonly remedy: Remedy | undefined } | undefined {
   const { path } = record.jail;
   if (!isOld(record, to)) return undefined;
   const seen = answered(() => {
@@ -38,12 +57,20 @@ export function remadeError(record: KnownJail, to: ByteString): JailkitError | u
   });
   const { put } = seen ?? { put: "it cannot be examined" };
   const { advice, remedy } = adviceAt(path, allOf([asideCommand(path, ANEW), followRemedy(path, to)]));
-  const what = `${display(path)}: still exists, so it was not moved; ${quoted(to)} has what is recorded of it, as if 'jailkit apply' had made the jail anew after it was moved`;
+  const what = `${quoted(to)} has what is recorded of it, as if 'jailkit apply' had made the jail anew after it was moved`;
   const end = `move that away, where all of it stays, and let everything follow: ${advice}`;
   if (put !== undefined)
-    return new JailkitError("not-moved", 1, `${what}; look into the new one first (${put}); then ${end}`);
-  const message = `${what}; nobody has put files into the new one: ${end}`;
-  return new JailkitError("not-moved", 1, message, undefined, remedy);
+    return { message: `${what}; look into the new one first (${put}); then ${end}`, remedy: undefined };
+  return { message: `${what}; nobody has put files into the new one: ${end}`, remedy };
+}
+
+/** True if a user other than root has a line in both jails, with the same uid. */
+function haveSameUser(...jails: readonly ByteString[]): boolean {
+  const [lines = [], others = []] = jails.map((jail) => {
+    using root = openJailRoot(jail);
+    return readJailAccounts(root).users.flatMap(({ name, uid }) => (uid === 0 ? [] : `${name}:${uid}`));
+  });
+  return lines.some((line) => others.includes(line));
 }
 
 /** True for another directory than the one of a record that may be the jail of before: no jail that is known is there. */

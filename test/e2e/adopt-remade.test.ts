@@ -115,6 +115,33 @@ test("files that were put there since are named, and no command is a remedy; wha
   expect(m.read(`${ASIDE}/home/ann/new`)).toBe("new\n");
 });
 
+test("the new path is written into the declaration: apply has the words of adopt, and sets no home aside", () => {
+  sh(`sed -i 's|${A}|${NEW}|' ${FILE}; echo new > ${A}/home/ann/new; chown ann ${A}/home/ann/new`);
+  const what = `its users are in the jail '${A}', and '${NEW}' has what is recorded of it, as if 'jailkit apply' had made the jail anew after it was moved; look into the new one first (`;
+  const moved = (...options: readonly string[]) => {
+    const { changes, summary } = linesOf(m, ...options);
+    expect(changes).toEqual([]);
+    expect(summary.problems.map(({ code }) => code).sort()).toEqual(["has-users", "moved", "waits-for-jail"]);
+    return summary.problems.find(({ code }) => code === "moved");
+  };
+  for (const options of [
+    ["--check", "--prune"],
+    ["--prune", "--delete-homes"],
+  ]) {
+    const { message, remedy } = moved(...options) ?? {};
+    expect(message).toStartWith(`jail ${NEW}: ${what}`);
+    expect(message).toEndWith(COMMAND);
+    expect(remedy).toBeNull();
+  }
+  const found = m.run(["jailkit", "config", "check"]);
+  expect(found.stdout + found.stderr).toContain(COMMAND);
+  expect(found.stdout + found.stderr).not.toMatch(/unjail|not there any more/);
+  m.remove(`${A}/home/ann/new`);
+  expect(moved("--prune", "--delete-homes")?.remedy).toBe(COMMAND);
+  sh(COMMAND);
+  healed();
+});
+
 test("another directory, another jail, or the same one by a mount is not taken for the jail of before", () => {
   const plain = (to: string) => {
     const { stderr, status } = m.run(["jailkit", "adopt", "--moved", A, to]);

@@ -6,12 +6,14 @@ import { answered } from "../../cli/error.ts";
 import type { Remedy } from "../../cli/remedy.ts";
 import { operands, shellWord } from "../../cli/shell-word.ts";
 import { lookUp, withTree } from "../../jail/fs/look.ts";
+import { movedFault } from "../../jail/record/displaced.ts";
 import { followLink, followRemedy } from "../../jail/record/named-jail.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { jailOfHome, joinHome, splitHome } from "../../system/separator.ts";
 import { leaveWithoutLogin } from "../../users/leaving.ts";
 import type { FaultText } from "../change.ts";
 import type { DeclaredUser } from "../model.ts";
+import { remadeFor } from "../remade.ts";
 import { absentFault } from "./absent.ts";
 import { type HomeDiffers, type HomeFacts, homeDiffers } from "./home-differs.ts";
 
@@ -22,7 +24,7 @@ import { type HomeDiffers, type HomeFacts, homeDiffers } from "./home-differs.ts
 type PlaceFault =
   | {
       readonly message: string;
-      readonly remedy: Remedy;
+      readonly remedy: Remedy | undefined;
       readonly code: "in-another-jail";
       readonly lost: { readonly jail: ByteString; readonly fault: FaultText } | undefined;
     }
@@ -51,8 +53,13 @@ export function placeFault(
   const message =
     lost === undefined
       ? `is in another jail, ${quoted(there)}: take it out first, without a login outside, with: ${remedy}`
-      : `is in the jail ${quoted(there)}, which is not there any more: ${lost.why}${lost.remedy}`;
-  return { code: "in-another-jail", message, remedy: lost?.remedy ?? remedy, lost: lost?.of };
+      : `is in the jail ${quoted(there)}, ${lost.why}`;
+  return {
+    code: "in-another-jail",
+    message,
+    remedy: lost === undefined ? remedy : lost.remedy,
+    lost: lost?.of,
+  };
 }
 
 const realPaths = new Map<ByteString, ByteString | undefined>();
@@ -73,11 +80,22 @@ function linkFault(there: ByteString, jail: ByteString) {
 /** The command that brings back a jail that is missing, or lets all follow it to where it is now. */
 function findLost(there: ByteString, jail: ByteString) {
   const fault = isMissing(there) ? absentFault(there, [jail]) : linkFault(there, jail);
-  if (fault === undefined) return undefined;
-  const why = fault.code === "moved" ? "it was moved; let all follow it, with: " : "mount it, with: ";
-  // The new place has that fault, in the words of its own.
-  const isHere = fault.remedy === followRemedy(there, jail);
-  return { why, remedy: fault.remedy, of: { jail: isHere ? jail : there, fault } };
+  if (fault === undefined) return findRemade(there, jail);
+  const { remedy } = fault;
+  const how = fault.code === "moved" ? "it was moved; let all follow it, with" : "mount it, with";
+  const why = `which is not there any more: ${how}: ${remedy}`;
+  const isHere = remedy === followRemedy(there, jail);
+  return { why, remedy, of: isHere ? { jail, fault: movedFault(there, jail) } : { jail: there, fault } };
+}
+
+/** The same of a jail that was made anew, after it was moved. */
+function findRemade(there: ByteString, jail: ByteString) {
+  const found = remadeFor(there, jail);
+  if (found === undefined) return undefined;
+  const why = `and ${found.message}`;
+  const message = `its users are in the jail ${quoted(there)}, ${why}`;
+  const fault: FaultText = { code: "moved", ...found, message };
+  return { why, remedy: found.remedy, of: { jail, fault } };
 }
 
 const lostJails = new Map<string, ReturnType<typeof findLost>>();
@@ -86,6 +104,8 @@ const lostJails = new Map<string, ReturnType<typeof findLost>>();
 const remedyOfLost = (there: ByteString, jail: ByteString) =>
   lostJails.getOrInsertComputed(`${there}\0${jail}`, () => findLost(there, jail));
 
-/** True if a jail that is not at its old path any more is at another one. */
-export const hasMoved = (from: ByteString, to: ByteString): boolean =>
-  remedyOfLost(from, to)?.remedy === followRemedy(from, to);
+/** Why nothing is done in a jail to which one was moved from another path; undefined if none was. */
+export function movedHere(from: ByteString, to: ByteString): FaultText | undefined {
+  const of = remedyOfLost(from, to)?.of;
+  return of?.jail === to ? of.fault : undefined;
+}

@@ -8,13 +8,12 @@ import { didYouMean, sameNumbers, suggest } from "../../cli/suggest.ts";
 import { lookUp } from "../../jail/fs/look.ts";
 import { noJailAt } from "../../jail/fs/no-jails.ts";
 import type { JailRoot } from "../../jail/fs/walk.ts";
-import { movedFault } from "../../jail/record/displaced.ts";
 import { jailOfHome } from "../../system/separator.ts";
 import type { Fault } from "../change.ts";
 import type { Declaration, DeclaredJail, DeclaredPlace, DeclaredUser } from "../model.ts";
 import { systemFault } from "../other-things.ts";
 import { placeText } from "../place-of-fault.ts";
-import { hasMoved } from "./account-place.ts";
+import { movedHere } from "./account-place.ts";
 import { wantedLine } from "./intent.ts";
 import type { JailState } from "./jail-state.ts";
 import type { Machine } from "./machine.ts";
@@ -26,14 +25,14 @@ export interface Declared {
   readonly users: readonly DeclaredUser[];
 }
 
-/** Where a jail was whose users have not followed it: it may have come from another file system, or have no record here. */
-function formerPlace(users: readonly DeclaredUser[], jail: ByteString, machine: Machine) {
+/** The fault of a jail whose users have not followed it: it may have come from another file system, or have no record here. */
+function notFollowed(users: readonly DeclaredUser[], jail: ByteString, machine: Machine) {
   const places = users.flatMap(({ name, directory }) => {
     const home = directory ? undefined : answered(() => machine.accounts.userByName(name)?.home);
     // The accounts may have followed it, and the record not yet.
     return [jailOfHome(home ?? ""), machine.jailOnce(name)].filter((place) => place !== undefined);
   });
-  return places.find((place) => place !== jail && hasMoved(place, jail));
+  return [...new Set(places)].flatMap((from) => (from === jail ? [] : (movedHere(from, jail) ?? [])))[0];
 }
 
 /** What is known of the place of a jail. */
@@ -84,8 +83,8 @@ export function placeFaultOf(
 ): Fault | undefined {
   const about = { of: "jail", name: path, jail: path } as const;
   if (state.fault !== undefined) return { ...about, ...state.fault };
-  const from = root && formerPlace(users, path, machine);
-  if (from !== undefined) return { ...about, ...movedFault(from, path) };
+  const moved = root && notFollowed(users, path, machine);
+  if (moved !== undefined) return { ...about, ...moved };
   if (renamed !== undefined) return renamed;
   if (twin !== undefined) return { ...about, code: "another-jail", message: `it ${twin}` };
   const isKnown = state.sections.size + state.files.size + state.live.size > 0 || machine.byJail.has(path);

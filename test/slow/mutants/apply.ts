@@ -581,7 +581,7 @@ export const APPLY: readonly Mutant[] = [
     ["if (renamed !== undefined) return renamed;", ""],
   ]),
   ...within("src/declaration/compare/place-fault.ts", MOVES, [
-    ["if (from !== undefined) return", "if (from === null) return"],
+    ["if (moved !== undefined) return", "if (moved === null) return"],
   ]),
   ...within("src/jail/record/displaced.ts", "e2e/apply-displaced.test.ts", [
     ["return from !== undefined && mountRemedy(from) === undefined ?", "return from === null ?"],
@@ -609,6 +609,9 @@ export const APPLY: readonly Mutant[] = [
     ["if (owner !== undefined)", "if (owner === null)"],
     ["return other && ", "return other === null && "],
     ["like.size === usage.size", "true"],
+  ]),
+  ...within("src/declaration/compare/account-place.ts", "e2e/adopt-remade.test.ts", [
+    ["return findRemade(there, jail);", "return undefined;"],
   ]),
   ...within("src/tools/jailkit-adopt.ts", "e2e/adopt-killed.test.ts", [
     ["    followMove(move, told);\n", "    followRecord(move, told);\n    followMove(move, told);\n"],
