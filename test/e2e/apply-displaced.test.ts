@@ -105,6 +105,27 @@ test("one of three is not declared any more, or none was declared but one", () =
   m.must(["jailkit", "delete", "--yes", C]);
 });
 
+test("one that is not declared any more stays remembered while it is exchanged, and goes when it is back", () => {
+  for (const options of [[], ["--prune", "--delete-homes"]]) {
+    m.write(FILE, DECLARED);
+    sh(`mv ${A} /srv/x; mv ${B} ${A}; mv /srv/x ${B}`);
+    m.write(FILE, jail(A, "ann", ", sftp"));
+    const { changes, summary } = linesOf(m, ...options);
+    expect(changes).toEqual([]);
+    const told = [...summary.problems.map(({ message }) => message), ...summary.warnings].join("\n");
+    const stays = `jail ${B}: is not declared any more, and stays: its directory is that of the jail '${A}'`;
+    expect(told.split(stays)).toHaveLength(2);
+    expect(told).not.toContain("another one than was declared");
+    typeAll();
+    expect([passwd(A).includes("\nann:"), passwd(B).includes("\nbob:")]).toEqual([true, true]);
+  }
+  m.must(["jailkit", "apply", "--prune", "--delete-homes"]);
+  expect(m.exists(B)).toBe(false);
+  settled();
+  m.write(FILE, DECLARED);
+  m.must(["jailkit", "apply"]);
+});
+
 test("one that was moved to the place of another", () => {
   sh(`mv ${B} /kept/far/away/b; mv ${A} ${B}`);
   const { remedies, users } = told(A, B);

@@ -4,6 +4,7 @@ import { quoted } from "../../cli/display.ts";
 import { operands } from "../../cli/shell-word.ts";
 import { linkIn } from "../../jail/fs/leads-into.ts";
 import { type JailMount, jailMounts } from "../../jail/fs/unmount.ts";
+import { exchangedAt } from "../../jail/record/displaced.ts";
 import { isBare, unmounted } from "../../jail/record/emptied.ts";
 import { followLink, followRemedy } from "../../jail/record/named-jail.ts";
 import { readRegistry } from "../../jail/record/registry.ts";
@@ -94,7 +95,8 @@ export function formerJails(candidates: readonly OnceJail[], means: Means) {
       continue;
     }
     const about = { of: "jail", name: once.path, jail: once.path } as const;
-    if (isOther(once)) {
+    // Of one that has exchanged its path with another, it is known which one it is.
+    if (isOther(once) && exchangedAt(once.path) === undefined) {
       forgotten.push({ of: "jail", name: once.path, isOther: true });
       const message = `the jail stays, as it may be another one than was declared; jailkit delete ${operands(once.path)} removes it`;
       notes.push({ of: "jail", name: once.path, message });
@@ -238,7 +240,7 @@ function lostFault(jail: ByteString, isHere: boolean, inhabitants: Means["inhabi
   const follow = followLink(jail, false);
   if (follow !== undefined)
     return { code: "moved", message: `it was moved: ${follow}`, remedy: follow } as const;
-  return isBare(jail) ? unmountedFault(unmounted(jail)) : undefined;
+  return exchangedAt(jail) ?? (isBare(jail) ? unmountedFault(unmounted(jail)) : undefined);
 }
 
 /**

@@ -583,6 +583,9 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/compare/place-fault.ts", MOVES, [
     ["if (moved !== undefined) return", "if (moved === null) return"],
   ]),
+  ...within("src/declaration/compare/former-jails.ts", "e2e/apply-displaced.test.ts", [
+    [" && exchangedAt(once.path) === undefined", ""],
+  ]),
   ...within("src/jail/record/displaced.ts", "e2e/apply-displaced.test.ts", [
     ["return from !== undefined && mountRemedy(from) === undefined ?", "return from === null ?"],
     ["if (whose !== undefined) {", "if (whose === null) {"],
