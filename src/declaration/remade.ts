@@ -6,13 +6,17 @@ import { normalPath } from "../../ffi/paths.ts";
 import { display, quoted } from "../cli/display.ts";
 import { answered, JailkitError } from "../cli/error.ts";
 import { allOf, type Remedy } from "../cli/remedy.ts";
+import { operands } from "../cli/shell-word.ts";
 import { readJailAccounts } from "../jail/accounts/accounts.ts";
 import { jailedUsers } from "../jail/accounts/jailed-users.ts";
+import { isMounted } from "../jail/fs/live-mounts.ts";
 import { isDirectory, type JailRoot, openJailRoot } from "../jail/fs/walk.ts";
+import { mountsOf } from "../jail/record/live.ts";
 import { openManifest } from "../jail/record/manifest.ts";
 import { ANEW, isRecorded } from "../jail/record/moved.ts";
 import { followRemedy } from "../jail/record/named-jail.ts";
 import { type KnownJail, knownJails, REGISTRY } from "../jail/record/registry.ts";
+import { othersMounts } from "../jails/others-mounts.ts";
 import { collectOwners, isAsPut, ownerName } from "../jails/owners.ts";
 import { adviceAt } from "../system/exchange.ts";
 import { asideCommand } from "../system/free-name.ts";
@@ -53,10 +57,13 @@ function remade(
   if (!isOld(record, to)) return undefined;
   const seen = answered(() => {
     using root = openJailRoot(path);
-    return { put: mountIn(path, "/") ?? whatWasPut(root) };
+    const put = mountIn(path, othersMounts(root)[0]?.path ?? "/proc") ?? whatWasPut(root);
+    const isLive = mountsOf(openManifest(root).content).some((directory) => isMounted(root, directory));
+    return { put, unmount: isLive ? ([`jailkit unmount ${operands(path)}`] as const) : [] };
   });
-  const { put } = seen ?? { put: "it cannot be examined" };
-  const { advice, remedy } = adviceAt(path, allOf([asideCommand(path, ANEW), followRemedy(path, to)]));
+  const { put, unmount } = seen ?? { put: "it cannot be examined", unmount: [] };
+  const commands = [...unmount, asideCommand(path, ANEW), followRemedy(path, to)];
+  const { advice, remedy } = adviceAt(path, allOf(commands));
   const what = `${quoted(to)} has what is recorded of it, as if 'jailkit apply' had made the jail anew after it was moved`;
   const end = `move that away, where all of it stays, and let everything follow: ${advice}`;
   if (put !== undefined)

@@ -115,6 +115,32 @@ test("files that were put there since are named, and no command is a remedy; wha
   expect(m.read(`${ASIDE}/home/ann/new`)).toBe("new\n");
 });
 
+test("what the new one shows of the host, as a live jail, nobody has put there: the remedy unmounts it first", () => {
+  const live = declared(A, "ann").replace("sections", "live = /usr\nsections");
+  m.write(FILE, "");
+  m.must(["jailkit", "apply", "--prune", "--delete-homes"]);
+  sh(`userdel ann; rm -r ${NEW}`);
+  m.write(FILE, live);
+  m.must(["jailkit", "apply"]);
+  sh(`echo of-ann > ${A}/${LETTER}; chown ann ${A}/${LETTER}; jailkit unmount ${A}; mv ${A} ${NEW}`);
+  m.must(["jailkit", "apply"]);
+  const command = `jailkit unmount ${A} && ${COMMAND}`;
+  m.mkdir(`${A}/mnt`);
+  sh(`mount -t tmpfs none ${A}/mnt`);
+  const { message, remedy } = refused() ?? {};
+  expect(message).toContain(`(a file system is mounted at '${A}/mnt', and has to be unmounted first`);
+  expect([message?.endsWith(command), remedy]).toEqual([true, null]);
+  sh(`umount ${A}/mnt`);
+  expect(refused()?.remedy).toBe(command);
+  sh(command);
+  expect(sh("cat /proc/self/mounts")).not.toContain(ASIDE);
+  expect(m.must(["jailkit", "apply"]).stdout).toContain(NEW);
+  healed();
+  expect(sh("cat /proc/self/mounts")).toContain(` ${NEW}/usr `);
+  expect(m.read("/etc/fstab")).not.toContain(`${A}/`);
+  m.must(["jailkit", "unmount", NEW]);
+});
+
 test("the new path is written into the declaration: apply has the words of adopt, and sets no home aside", () => {
   sh(`sed -i 's|${A}|${NEW}|' ${FILE}; echo new > ${A}/home/ann/new; chown ann ${A}/home/ann/new`);
   const what = `its users are in the jail '${A}', and '${NEW}' has what is recorded of it, as if 'jailkit apply' had made the jail anew after it was moved; look into the new one first (`;

@@ -608,7 +608,8 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/remade.ts", "e2e/adopt-remade.test.ts", [
     ["isHarmless(usage) &&", ""],
     ["sameFile(here, there)", "false"],
-    ['mountIn(path, "/") ?? whatWasPut(root)', "whatWasPut(root)"],
+    ['mountIn(path, othersMounts(root)[0]?.path ?? "/proc") ?? whatWasPut(root)', "whatWasPut(root)"],
+    ["isMounted(root, directory)", "false"],
     ["if (owner !== undefined)", "if (owner === null)"],
     ["return other && ", "return other === null && "],
     ["like.size === usage.size", "true"],
