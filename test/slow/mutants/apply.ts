@@ -735,6 +735,9 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/compare/uid-fault.ts", KEPT, [
     [" ?? keptFault(declared, uid, known, DECLARED.uid)", ""],
   ]),
+  ...within("src/declaration/compare/uid-fault.ts", "e2e/apply-left-ipc.test.ts", [
+    [" ?? whyKeysStay(uid)", ""],
+  ]),
   ...within("src/declaration/compare/machine.ts", KEPT, [
     ["this.kept.goes(name, uid, stays);", ""],
     ["if (stays !== undefined) this.#stays.add(stays.home);", ""],
