@@ -3,6 +3,7 @@ import { pathComponents } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
 import { answered } from "../cli/error.ts";
 import { loadConfig } from "../config/load.ts";
+import type { IniFile } from "../config/model.ts";
 import { openJailState } from "../declaration/compare/look.ts";
 import { Machine } from "../declaration/compare/machine.ts";
 import { takenOut } from "../declaration/list-fixes.ts";
@@ -24,10 +25,9 @@ const host = fileSystemAt();
 const glob = createGlob(host);
 
 /** The paths and patterns of the files of which a section needs one; undefined if it needs none. Throws JailkitError. */
-function filesOf(section: ByteString): readonly ByteString[] | undefined {
-  const ini = loadConfig(SECTIONS_FILE, { dialect: "py" });
-  const selected = ini && selectSections(ini, [section]).sections.filter(({ name }) => name === section);
-  if (selected === undefined) return undefined;
+function filesOf(section: ByteString, ini: IniFile | undefined): readonly ByteString[] | undefined {
+  if (ini?.sections.some(({ name }) => name === section) !== true) return undefined;
+  const selected = selectSections(ini, [section]).sections.filter(({ name }) => name === section);
   using loader = createLoader({ dlopen: true });
   const { needFiles, wants } = readProfile(selected, host, loader.libraryDirectories(), false);
   return needFiles.has(section)
@@ -46,7 +46,8 @@ export function isSectionOfRoot(section: ByteString, isOwn: (path: ByteString) =
     if (!hasMagic(next)) return isOwnBelow(path, rest);
     return isOwn(path) && glob(path).every((one) => isOwnBelow(one, rest));
   };
-  return (filesOf(section) ?? []).every((pattern) => isOwnBelow("", pathComponents(pattern)));
+  const ini = loadConfig(SECTIONS_FILE, { dialect: "py" });
+  return (filesOf(section, ini) ?? []).every((pattern) => isOwnBelow("", pathComponents(pattern)));
 }
 
 /** Reports what a jail cannot get: sections of which this machine has no file, and directories that are never copied. */
@@ -75,7 +76,7 @@ export class ContentLint {
   #isMissing(section: ByteString): boolean {
     return (
       this.#missing.getOrInsertComputed(section, () =>
-        answered(() => filesOf(section)?.every((pattern) => !isThere(pattern))),
+        answered(() => filesOf(section, this.#machine.sections())?.every((pattern) => !isThere(pattern))),
       ) ?? false
     );
   }

@@ -124,3 +124,15 @@ test.each([
   const { stdout } = m.run(["jailkit", "config", "check", FILE]);
   expect(stdout.match(/: (error|warning): .*/g)).toEqual([expect.stringContaining("[too-long]")]);
 });
+
+test("for sections that do not exist, jk_init.ini is not read again and again", () => {
+  const reads = (count: number) => {
+    const names = Array.from({ length: count }, (_, at) => `none${at}`).join(", ");
+    m.write(FILE, `[jail ${J}]\nsections = uidbasics, ${names}\n`);
+    const trace = ["strace", "-f", "-qq", "-o", "/root/trace", "-e", "trace=openat,openat2"];
+    const { status, stdout } = m.run([...trace, "jailkit", "config", "check"]);
+    expect([status, stdout.match(/\[unknown-section\]/g)?.length]).toEqual([1, count]);
+    return m.read("/root/trace").split("jk_init.ini").length;
+  };
+  expect(reads(50)).toBe(reads(1));
+});
