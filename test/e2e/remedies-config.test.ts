@@ -290,6 +290,7 @@ const FAULTS: readonly Fault[] = [
 const NO_REMEDY: Readonly<Partial<Record<FindingCode, string>>> = {
   "another-jail": "which of the two paths is meant is the administrator's to say",
   "bad-key": "which key is meant is the administrator's to say",
+  "expired-key": "whether it goes, or until when it counts, is the administrator's to say",
   "bad-command": "which command lines are meant is the administrator's to say",
   "hooks-off": "which of the hooks that users brought are to run is the administrator's to say",
   "empty-jail": "what the jail is to have is the administrator's to say",
