@@ -1,8 +1,11 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { quoted } from "./display.ts";
 
-/** How many letters must be added, removed, changed or swapped with their neighbour (Damerau-Levenshtein). */
-export function editDistance(a: ByteString, b: ByteString): number {
+/**
+ * How many letters must be added, removed, changed or swapped with their neighbour (Damerau-Levenshtein). Of more than `most` it is only
+ * known that they are more: among thousands of names that are not near, that is known early.
+ */
+export function editDistance(a: ByteString, b: ByteString, most = Number.POSITIVE_INFINITY): number {
   let beforeLast: number[] = [];
   let last = Array.from({ length: b.length + 1 }, (_, j) => j);
   for (let i = 1; i <= a.length; i++) {
@@ -15,6 +18,8 @@ export function editDistance(a: ByteString, b: ByteString): number {
       }
       row.push(best);
     }
+    // No later row has less.
+    if (Math.min(...row) > most) return most + 1;
     beforeLast = last;
     last = row;
   }
@@ -34,7 +39,7 @@ export function suggest(name: ByteString, known: readonly ByteString[]): ByteStr
   const [nearest] = known
     // So many letters are added or removed at least: to look further takes long, with thousands of items.
     .filter((one) => Math.abs(wanted.length - plain(one).length) <= most(one))
-    .map((one) => ({ one, distance: editDistance(wanted, plain(one)) }))
+    .map((one) => ({ one, distance: editDistance(wanted, plain(one), most(one)) }))
     .filter(({ one, distance }) => distance <= most(one))
     .sort((a, b) => a.distance - b.distance);
   if (nearest !== undefined) return nearest.one;

@@ -579,6 +579,18 @@ test("the default jk_init.ini has every section of jailkit 2.23", () => {
   expect(old.split(" ").filter((name) => !names.has(name))).toEqual([]);
 });
 
+test("a distance is the same with a limit, unless it is larger", () => {
+  const letters = ["", "a", "b"].flatMap((a) =>
+    ["", "a", "c"].flatMap((b) => [`${a}b${b}`, `${b}${a}cb`, `${a}${b}a`]),
+  );
+  for (const one of letters)
+    for (const other of letters)
+      for (const most of [0, 1, 2]) {
+        const distance = editDistance(one, other);
+        expect(Math.min(editDistance(one, other, most), most + 1)).toBe(Math.min(distance, most + 1));
+      }
+});
+
 test("suggestions", () => {
   expect(editDistance("executables", "excutabels")).toBe(2);
   expect(suggest("pahts", ["paths", "umask"])).toBe("paths");
