@@ -2,7 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { quoted } from "../cli/display.ts";
 import { answered } from "../cli/error.ts";
 import { memoized } from "../enter/gather.ts";
-import type { Group } from "../system/accounts.ts";
+import { type Group, wholeGroup } from "../system/accounts.ts";
 import { hostAccounts } from "../system/host-accounts.ts";
 import { hostGroup } from "../system/name-services.ts";
 import { isNumber } from "../users/groups.ts";
@@ -71,9 +71,14 @@ export function withRegrouped(
   const more = (user: OnceUser): ByteString[] => {
     const own = declared.get(user.name);
     const isMeant = (name: ByteString) => own?.has(name) === true && ask.groupByName(name) === undefined;
+    // That is the one that was given: groupmod -g has given it another gid.
+    const isIn = (name: ByteString) => wholeGroup(name)?.members.includes(user.name) === true;
     const former = new Set(user.groupIds.map(({ name }) => name));
     return [...former]
-      .flatMap((name) => answered(() => (isMeant(name) ? [] : namesNow(name, user, ask))) ?? [])
+      .flatMap((name) => {
+        const names = answered(() => (isMeant(name) ? [] : namesNow(name, user, ask))) ?? [];
+        return names.length > 0 && answered(() => isIn(name)) === true ? [] : names;
+      })
       .filter((name) => !user.groups.includes(name));
   };
   const users = before.users.map((user) => {

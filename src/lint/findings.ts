@@ -142,6 +142,9 @@ export function findingsAt(
     const isSameKey = (problem: Place) => section && keyAt(section, problem) === keyAt(section, place);
     const error =
       found.find(({ problem }) => isSame(problem)) ?? found.find(({ problem }) => isSameKey(problem));
-    return error && { code: error.problem.code, remedy: remedyOf(error.problem, error.section) };
+    if (error === undefined) return undefined;
+    // What apply says may be about all of them.
+    const isOne = found.every(({ problem }) => problem.line === error.problem.line);
+    return { code: error.problem.code, remedy: isOne ? remedyOf(error.problem, error.section) : undefined };
   };
 }

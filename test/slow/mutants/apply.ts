@@ -605,6 +605,9 @@ export const APPLY: readonly Mutant[] = [
     ["  requireInPlace(path, undefined, unsafeStatus);\n", ""],
   ]),
   ...within("src/jail/record/moved.ts", "e2e/adopt-remade.test.ts", [["if (!isAside && ", "if ("]]),
+  ...within("src/declaration/regrouped.ts", "e2e/apply-leaves.test.ts", [
+    ["answered(() => isIn(name)) === true ?", "false ?"],
+  ]),
   ...within("src/declaration/remade.ts", "e2e/adopt-remade.test.ts", [
     ["isHarmless(usage) &&", ""],
     ["sameFile(here, there)", "false"],
