@@ -1,16 +1,20 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { quoted } from "../cli/display.ts";
 import { answered } from "../cli/error.ts";
-import { memoized } from "../enter/gather.ts";
 import { type Group, wholeGroup } from "../system/accounts.ts";
-import { hostAccounts } from "../system/host-accounts.ts";
 import { hostGroup } from "../system/name-services.ts";
 import { isNumber } from "../users/groups.ts";
 import type { Declaration } from "./model.ts";
 import type { GroupId, Once, OnceUser } from "./once-shape.ts";
 
-// Read once: thousands of users are remembered.
-const accounts = memoized(hostAccounts);
+const known = new Map<ByteString, number>();
+
+/** The gid of a group of this machine. Thousands of users are in the same few, which are asked for once. */
+function gidOf(name: ByteString): number | undefined {
+  const gid = known.get(name) ?? hostGroup(name)?.gid;
+  if (gid !== undefined) known.set(name, gid);
+  return gid;
+}
 
 interface AskGroups {
   groupByName(name: ByteString): Group | undefined;
@@ -22,8 +26,8 @@ type Given = Pick<OnceUser, "groups" | "groupIds">;
 /** Which groups of this machine have these names now. A gid that no group has any more may be given again, and is left out. */
 export function groupIdsOf(groups: readonly ByteString[], before: Given | undefined): GroupId[] {
   const now = groups.flatMap((name): GroupId[] => {
-    const group = isNumber(name) ? undefined : answered(() => accounts().groupByName(name));
-    return group === undefined ? [] : [{ name, gid: group.gid }];
+    const gid = isNumber(name) ? undefined : answered(() => gidOf(name));
+    return gid === undefined ? [] : [{ name, gid }];
   });
   const isOther = (one: GroupId) => now.every(({ name, gid }) => one.name !== name || one.gid !== gid);
   const isGone = ({ gid }: GroupId) => answered(() => hostGroup(gid) === undefined) === true;
@@ -63,7 +67,8 @@ export function withRegrouped(
   declarations: readonly Declaration[],
   accountsOf: () => AskGroups,
 ): Once {
-  if (before.users.every(({ groupIds }) => groupIds.length === 0)) return before;
+  const isAsBefore = ({ name, gid }: GroupId) => answered(() => gidOf(name)) === gid;
+  if (before.users.every(({ groupIds }) => groupIds.every(isAsBefore))) return before;
   const ask = accountsOf();
   const declared = new Map<ByteString, Set<ByteString>>();
   for (const { name, groups } of declarations.flatMap(({ users }) => users))
