@@ -6,6 +6,8 @@ import { quoted } from "./display.ts";
  * known that they are more: among thousands of names that are not near, that is known early.
  */
 export function editDistance(a: ByteString, b: ByteString, most = Number.POSITIVE_INFINITY): number {
+  // So many letters are added or removed at least.
+  if (Math.abs(a.length - b.length) > most) return most + 1;
   let beforeLast: number[] = [];
   let last = Array.from({ length: b.length + 1 }, (_, j) => j);
   for (let i = 1; i <= a.length; i++) {
@@ -33,17 +35,18 @@ export function suggest(name: ByteString, known: readonly ByteString[]): ByteStr
   if (name.length > 100) return undefined;
   const wanted = plain(name);
   if (wanted === "") return undefined;
-  const exact = known.find((one) => plain(one) === wanted);
-  if (exact !== undefined) return exact;
-  const most = (one: ByteString) => Math.max(1, Math.max(wanted.length, one.length) / 3);
-  const [nearest] = known
-    // So many letters are added or removed at least: to look further takes long, with thousands of items.
-    .filter((one) => Math.abs(wanted.length - plain(one).length) <= most(one))
-    .map((one) => ({ one, distance: editDistance(wanted, plain(one), most(one)) }))
-    .filter(({ one, distance }) => distance <= most(one))
+  const all = known.map((one) => ({ one, text: plain(one) }));
+  const exact = all.find(({ text }) => text === wanted);
+  if (exact !== undefined) return exact.one;
+  const [nearest] = all
+    .flatMap(({ one, text }) => {
+      const most = Math.max(1, Math.max(wanted.length, one.length) / 3);
+      const distance = editDistance(wanted, text, most);
+      return distance <= most ? [{ one, distance }] : [];
+    })
     .sort((a, b) => a.distance - b.distance);
   if (nearest !== undefined) return nearest.one;
-  return wanted.length < 2 ? undefined : known.find((one) => plain(one).startsWith(wanted));
+  return wanted.length < 2 ? undefined : all.find(({ text }) => text.startsWith(wanted))?.one;
 }
 
 /** `; did you mean 'X'?` for the end of a message; empty where no known name is near. */

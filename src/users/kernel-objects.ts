@@ -50,8 +50,11 @@ export function removeFromKernel(owner: Owner, { say, warn }: Hearer): void {
  * The error with which a new account of a uid, or one that is about to get it, does not get rid of the keys of an earlier one; undefined
  * if it does. Whoever has the uid, or a link to a keyring, would have them later. Throws SystemError.
  */
-export function whyKeysStay(uid: number): JailkitError | undefined {
-  if (!hasKeyrings(uid)) return undefined;
+export const whyKeysStay = (uid: number): JailkitError | undefined =>
+  hasKeyrings(uid) ? keyringsFault(uid) : undefined;
+
+/** The same of a uid with keyrings. */
+function keyringsFault(uid: number): JailkitError | undefined {
   const runs = whatRuns(uid);
   const remedy = endSessions(uid);
   if (runs !== undefined)
@@ -74,7 +77,7 @@ function keysStay(uid: number, why: string, advice: string, remedy?: Remedy): Ja
 export function removeKeysOfEarlier({ name, uid }: Owner, done: (line: string) => void): void {
   // An account of before may have the same uid.
   if (passwdByUid(uid)?.name !== name || !hasKeyrings(uid)) return;
-  const stay = whyKeysStay(uid);
+  const stay = keyringsFault(uid);
   if (stay !== undefined) throw stay;
   try {
     if (clearKeys(uid)) done(`removed ${keysOfEarlier(uid)}`);

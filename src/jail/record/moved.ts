@@ -83,8 +83,8 @@ export function findMoved(lost: KnownJail, registry: ByteString = REGISTRY): Byt
       const found = directoriesIn(path);
       if (found === undefined) continue;
       // The remedy may have been stopped before the jail of before followed.
-      const isAside = path.replace(/\d+$/, "") === lost.jail.path + ANEW;
-      if (!isAside && isFound(path, found.stat, lost, registry)) return path;
+      const isAside = () => path.replace(/\d+$/, "") === lost.jail.path + ANEW;
+      if (isFound(path, found.stat, lost, registry) && !isAside()) return path;
       if (depth < deepest) {
         for (const name of found.names) queue.push({ path: joinPath(path, name), depth: depth + 1 });
       }

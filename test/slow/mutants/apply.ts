@@ -604,7 +604,7 @@ export const APPLY: readonly Mutant[] = [
     ["    requireInPlace(root.path, root, options.unsafeStatus);\n", ""],
     ["  requireInPlace(path, undefined, unsafeStatus);\n", ""],
   ]),
-  ...within("src/jail/record/moved.ts", "e2e/adopt-remade.test.ts", [["if (!isAside && ", "if ("]]),
+  ...within("src/jail/record/moved.ts", "e2e/adopt-remade.test.ts", [[" && !isAside()", ""]]),
   ...within("src/declaration/regrouped.ts", "e2e/apply-leaves.test.ts", [
     ["answered(() => isIn(name)) === true ?", "false ?"],
   ]),
