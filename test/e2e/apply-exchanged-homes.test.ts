@@ -206,6 +206,17 @@ describe("an account of another day, with another home,", () => {
     expect(did(m, "--prune")).toEqual([expect.stringMatching(/^done - user ann: account but not its home/)]);
   });
 
+  test("is the known one later, after a run took keys from another home: the hidden ones are told", () => {
+    expect(linesOf(m, "--prune").status).toBe(1);
+    sh(`cd ${J}/web && mv -T ann second && mkdir ann`, "ann");
+    m.must(["chage", "-d", new Date().toISOString().slice(0, 10), "ann"]);
+    expect(linesOf(m, "--prune").changes.map(({ warnings }) => warnings)).toEqual([
+      [
+        `the home '${HOME}' of uid ${uid()} stays, perhaps with keys that were declared: apply did not create it`,
+      ],
+    ]);
+  });
+
   test("keeps the jail, which is told", () => {
     m.write(FILE, "");
     expect(linesOf(m, "--prune").summary.problems).toMatchObject([
