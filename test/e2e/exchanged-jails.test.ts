@@ -45,7 +45,7 @@ const OF_A = said(B, `: ${REMEDY}`);
 const OF_B = said(A, ` the command that this shows: jailkit list ${A}`);
 /** All that is in the two, and in the records, but when files were looked at. */
 const all = () =>
-  sh(`find ${A} ${B} /var/lib/jailkit/jails /etc/passwd -printf '%p %s %m %U %T@ %i\\n' | sort`);
+  sh(`find ${A} ${B} /var/lib/jailkit/jails /etc/passwd /etc/fstab -printf '%p %s %m %U %T@ %i\\n' | sort`);
 
 test("list, status, jk_check and explain have the finding of apply, and its remedy alone, once", () => {
   exchange();
@@ -85,6 +85,9 @@ test("list, status, jk_check and explain have the finding of apply, and its reme
 });
 
 test("what changes the contents of a jail refuses, in the same words, and changes nothing", () => {
+  const fstab = m.read("/etc/fstab");
+  // Which the record of this jail does not name, as it was live until somebody made it anew.
+  m.write("/etc/fstab", `${fstab}/usr ${A}/usr none bind,ro,nosuid,nodev,private,nofail,x-jailkit 0 0\n`);
   const before = all();
   for (const command of [
     ["jk_update", A],
@@ -101,6 +104,8 @@ test("what changes the contents of a jail refuses, in the same words, and change
     ["jk_jailuser", "--unjail", "-m", "ann"],
     ["jk_addjailuser", "-j", A, "new"],
     ["jailkit", "delete", "--yes", "--unjail", "--user-files", A],
+    ["jailkit", "delete", "--dry-run", "--unjail", "--user-files", A],
+    ["jailkit", "unmount", "--left", A],
   ]) {
     const { stdout, stderr, status } = m.run(command);
     expect({ command, text: stdout + stderr }).toMatchObject({
@@ -109,6 +114,7 @@ test("what changes the contents of a jail refuses, in the same words, and change
     expect({ command, status }).not.toMatchObject({ status: 0 });
   }
   expect(all()).toBe(before);
+  m.write("/etc/fstab", fstab);
   sh(REMEDY);
   settled();
 });
