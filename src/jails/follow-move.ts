@@ -93,7 +93,10 @@ export function planMove(
   using root = openJailRoot(place);
   requireRoots(root, old);
   if (record !== undefined && !isRecorded(place, record)) {
-    const why = "it has another record, or does not have the recorded contents";
+    const isNamed = knownJails().some(({ id, jail }) => jail.path === place && id !== record.id);
+    const why = isNamed
+      ? `another jail is recorded there; if that one is gone for good, forget it first: jailkit forget ${shellWord(place)}`
+      : "it has another record, or does not have the recorded contents";
     const message = `${display(place)}: is not the jail that was at ${shown}: ${why}`;
     throw new JailkitError("another-jail", 1, message);
   }

@@ -365,6 +365,30 @@ describe("a jail whose record was lost", () => {
     for (const jail of [first, second]) m.must(["jailkit", "forget", jail]);
   });
 
+  test("does not follow to the path of another jail, whose users would get it, until that one is forgotten", () => {
+    const [moved, other] = ["/srv/moved", "/srv/other"];
+    // Nothing of what is recorded of the other one is in this.
+    m.must(["jk_init", "-j", moved, "terminfo"]);
+    m.must(["jk_init", "-j", other, "netbasics"]);
+    m.must(["useradd", "-M", "-d", `${other}/./home/otto`, "otto"]);
+    m.must(["mv", other, "/srv/away"]);
+    m.must(["mv", moved, other]);
+    const list = () => m.run(["jailkit", "list", moved]).stderr;
+    expect(list()).not.toContain(`adopt --moved ${moved} ${other}`);
+    const record = openManifestFile(m, other);
+    const { status, stdout, stderr } = m.run(["jailkit", "adopt", "--moved", moved, other]);
+    const why = `another jail is recorded there; if that one is gone for good, forget it first: jailkit forget ${other}`;
+    expect([status, stdout, stderr]).toEqual([
+      ...[1, "", `jailkit adopt: ${other}: is not the jail that was at ${moved}: ${why}\n`],
+    ]);
+    expect(openManifestFile(m, other)).toEqual(record);
+    m.must(["userdel", "otto"]);
+    m.must(["jailkit", "forget", other]);
+    expect(list()).toContain(`adopt --moved ${moved} ${other}`);
+    m.must(["jailkit", "adopt", "--moved", moved, other]);
+    m.must(["jailkit", "delete", "--yes", other]);
+  });
+
   test("a file system that a program of a user serves is not searched for a jail that was moved", () => {
     m.must(["jk_init", "-j", "/srv/missing", "uidbasics"]);
     m.remove("/srv/missing");

@@ -275,6 +275,18 @@ test("a local account comes into the jail with the uid of one that is there", ()
   expect(run.stderr).not.toMatch(GIVES);
 });
 
+test("an account that somebody took out of its jail, and gave the uid of another one: one error, with its own uid", () => {
+  declare(BOTH + user("loc") + user("bob"));
+  const [own, uid] = [uidOf("loc"), uidOf("bob")];
+  m.must(["usermod", "-o", "-u", `${uid}`, "-d", "/home/loc", "-m", "loc"]);
+  const command = `usermod -u ${own} loc`;
+  const back = `give the account its own back, with: ${command}`;
+  expect(problems()).toEqual([[...belongs("loc", uid, "bob", back).slice(0, 3), command]]);
+  expect(config()).toMatchObject([
+    { code: "taken", message: `'loc': the uid ${uid} belongs to 'bob': ${back}`, remedy: command },
+  ]);
+});
+
 describe("while the directory does not know a declared account,", () => {
   beforeEach(() => {
     directory(["berta", 7002]);

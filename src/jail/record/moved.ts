@@ -49,6 +49,8 @@ export function isRecorded(
       // Jails of the same sections have the same content, and on another file system perhaps the same inode.
       const own = findManifest(tree, root, registry);
       if (own.content !== undefined) return own.id === id;
+      // Accounts of the other jail may live at its path, wherever its directory is.
+      if (own.id !== id && readIdentity(tree, registry, own.id)?.path === path) return false;
       const content = readContent(tree, registry, id);
       return content !== undefined && (describes(content, root) ?? unsure);
     });

@@ -605,6 +605,9 @@ export const APPLY: readonly Mutant[] = [
     ["  requireInPlace(path, undefined, unsafeStatus);\n", ""],
   ]),
   ...within("src/jail/record/moved.ts", "e2e/adopt-remade.test.ts", [[" && !isAside()", ""]]),
+  ...within("src/jail/record/moved.ts", "e2e/adopt.test.ts", [
+    ["own.id !== id && readIdentity(tree, registry, own.id)?.path === path", "false"],
+  ]),
   ...within("src/declaration/regrouped.ts", "e2e/apply-leaves.test.ts", [
     ["answered(() => isIn(name)) === true ?", "false ?"],
   ]),
