@@ -7,6 +7,7 @@ export interface AccountFault {
   readonly kind:
     | "shell"
     | "old-shell"
+    | "no-rules"
     | "no-shell"
     | "closed"
     | "no-login"

@@ -32,6 +32,7 @@ import { bringBack, otherShellFault, shellFault } from "../users/open-jail.ts";
 import { CHROOT_SHELL } from "../users/plan.ts";
 import { type AccountFault, faultOf } from "./account-fault.ts";
 import { homelessFault, lineFault } from "./lines.ts";
+import { type RulesFault, rulesFault } from "./rules.ts";
 
 const APPLY = "jailkit apply";
 const CONFIG_CHECK = "jailkit config check";
@@ -52,6 +53,8 @@ interface InJail {
   readonly closed: readonly JailedUser[];
   /** What is wrong with their limited shell in the jail. */
   readonly otherShells: readonly NonNullable<ReturnType<typeof otherShellFault>>[];
+  /** What is wrong with its rules. */
+  readonly rules: readonly RulesFault[];
   /** The shells that are not there. */
   readonly noShells: readonly NoShell[];
   /** Why none of them can log in. */
@@ -70,7 +73,7 @@ interface NoShell {
 function lookIn({ path: jail, users }: JailFacts, noLogins: NoLogins, host: HostAccounts): InJail {
   const nothing = {
     ...{ jail, lacking: [], ofLines: [], homeless: [], doubtful: [], closed: [], otherShells: [] },
-    ...{ noShells: [], noLogins: [] },
+    ...{ rules: [], noShells: [], noLogins: [] },
   };
   try {
     using root = openJailRoot(jail);
@@ -95,6 +98,10 @@ function lookIn({ path: jail, users }: JailFacts, noLogins: NoLogins, host: Host
     };
     const shells = new Set(users.flatMap(({ name }) => there.get(name)?.shell ?? []));
     const byShell = Map.groupBy(open, ({ line }) => line.shell);
+    const otherShells = [...shells].flatMap((shell) => answered(() => otherShellFault(root, shell)) ?? []);
+    // An old limited shell chooses in its own way.
+    const limited =
+      otherShells.length > 0 ? [] : open.flatMap(({ line }) => (isLimitedShell(line.shell) ? line : []));
     return {
       jail,
       homeless: [...there.values()].flatMap((line) =>
@@ -105,7 +112,8 @@ function lookIn({ path: jail, users }: JailFacts, noLogins: NoLogins, host: Host
       first: isGone ? bringBack(root, "/etc/passwd") : undefined,
       doubtful: open.filter(isDoubtful).map(({ user }) => user),
       closed: users.filter(({ shell, fromService }) => isClosed(shell) && !fromService),
-      otherShells: [...shells].flatMap((shell) => answered(() => otherShellFault(root, shell)) ?? []),
+      otherShells,
+      rules: [rulesFault(root, limited, accounts) ?? []].flat(),
       noShells: [...byShell].flatMap(([shell, those]) => noShell(root, shell, those)),
       noLogins: visitors.length === 0 ? [] : noLogins.in(root, visitors),
     };
@@ -159,6 +167,17 @@ function homelessAsMeant(
   return meant === undefined ? fault : { ...fault, remedy: meant.command, otherwise: undefined };
 }
 
+/** Of users who are not declared, nobody has said that they need rules: an account may be in a jail for its files alone. */
+function rulesFaults(
+  { without, message, remedy }: RulesFault,
+  jail: ByteString,
+  isDeclared: (name: ByteString) => boolean,
+): AccountFault[] {
+  const own = without === undefined ? remedy : APPLY;
+  const isWanted = without === undefined || without.some(isDeclared);
+  return isWanted ? [{ kind: "no-rules", subject: jail, message, remedy: own }] : [];
+}
+
 /** What is wrong in a jail, with the commands that fit what is declared there: declarations are read only for these faults. */
 function faultsIn(one: InJail, meantOf: AskMeant): AccountFault[] {
   const { jail } = one;
@@ -174,6 +193,7 @@ function faultsIn(one: InJail, meantOf: AskMeant): AccountFault[] {
       return fault.kind === "changed" && isDeclared(fault.subject) ? { ...fault, remedy: APPLY } : fault;
     }),
     ...one.otherShells.map((fault): AccountFault => ({ kind: "old-shell", subject: jail, ...fault })),
+    ...one.rules.flatMap((fault) => rulesFaults(fault, jail, isDeclared)),
     ...one.noShells.map(({ names, fault, inApply }) => {
       const own = names.some(isDeclared) ? { ...inApply, advice: inApply.advice || APPLY } : fault;
       return faultOf("no-shell", jail, own);

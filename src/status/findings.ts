@@ -153,7 +153,7 @@ function socketFindings({ sockets, wantedSockets = [], startSocketd }: MachineFa
 }
 
 /** Of these the subject is a jail. */
-const OF_JAIL: ReadonlySet<FindingKind> = new Set(["old-shell", "no-shell", "no-login"]);
+const OF_JAIL: ReadonlySet<FindingKind> = new Set(["old-shell", "no-rules", "no-shell", "no-login"]);
 
 function accountFindings({ accounts }: MachineFacts): StatusFinding[] {
   return accounts.map(({ kind, subject, message, remedy, otherwise }) => {

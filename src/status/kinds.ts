@@ -27,6 +27,8 @@ export const FINDING_KINDS = {
   "no-group": "the primary group of a user is not a group of the host, so that no login works",
   changed:
     "the line of a user in the passwd of the jail has another uid, group or home than the account, so that no login works",
+  "no-rules":
+    "the rules of the limited shell in a jail cannot be used, or have no section for users, who cannot log in",
   "no-shell": "a jail does not have the shell of users, who cannot log in",
   home: "jk_chrootsh refuses the home of a user, who cannot log in, because of its owner, group or mode",
   closed:

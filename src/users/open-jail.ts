@@ -83,8 +83,8 @@ export function noAccountFiles(
   return lost ?? new JailkitError("bad-jail", BAD_JAIL, message, undefined, remedy);
 }
 
-/** The command that brings back a file that a jail lacks, and had by its record; undefined if it had none there. */
-export function bringBack(root: JailRoot, path: ByteString): Remedy | undefined {
+/** True for a file that a jail had by its record. */
+function wasThere(root: JailRoot, path: ByteString): boolean {
   const content = answered(() => openManifest(root).content);
   using host = new RootView();
   const paths = [path, `${host.realPath(parentOf(path))}/${baseName(path)}`];
@@ -93,8 +93,12 @@ export function bringBack(root: JailRoot, path: ByteString): Remedy | undefined 
     path === PASSWD
       ? content?.requests.some(({ tool }) => tool === "jk_init")
       : paths.some((one) => content?.entries.has(one));
-  return had === true ? `jk_update -j ${shellWord(root.path)}` : undefined;
+  return had === true;
 }
+
+/** The command that brings back a file that a jail lacks, and had by its record; undefined if it had none there. */
+export const bringBack = (root: JailRoot, path: ByteString): Remedy | undefined =>
+  wasThere(root, path) ? `jk_update -j ${shellWord(root.path)}` : undefined;
 
 /** The error for a file that a jail lacks and had by its record. */
 function lostFile(
@@ -134,9 +138,15 @@ export const isProgramHere = (path: ByteString): boolean => {
   return stat !== undefined && isProgram(stat);
 };
 
-/** The error for a jail that has something else than a program as the shell of a user. */
-export const notProgram = (root: Pick<JailRoot, "path">, shell: ByteString): JailkitError =>
-  new JailkitError("bad-shell", BAD_JAIL, `${quoted(hostPath(root, shell))} is not a program`);
+/** Why users cannot execute a file, printable; undefined if they can, as far as its mode says. */
+const notProgramFor = (stat: Pick<Stat, "mode" | "uid">): string | undefined => {
+  if (!isProgram(stat)) return "is not a program";
+  return stat.uid === 0 && (stat.mode & 0o011) === 0 ? "can be executed by root alone" : undefined;
+};
+
+/** The error for a jail that has something else than a program of its users as their shell. */
+export const notProgram = (root: Pick<JailRoot, "path">, shell: ByteString, why = "is not a program") =>
+  new JailkitError("bad-shell", BAD_JAIL, `${quoted(hostPath(root, shell))} ${why}`);
 
 /** Throws JailkitError if a jail does not have a shell; jk_lsh may be missing, see openJailForUsers. */
 export function requireShell(root: JailRoot, shell: ByteString, advice: Advice): void {
@@ -151,7 +161,17 @@ export function requireShell(root: JailRoot, shell: ByteString, advice: Advice):
       );
     throw noShellIn(root.path, shell, advice, root);
   }
-  if (!isProgram(found.stat)) throw notProgram(root, shell);
+  const { canonicalPath, stat } = found;
+  const why = notProgramFor(stat);
+  if (why === undefined) return;
+  if (!(isRegular(stat) && wasThere(root, canonicalPath))) throw notProgram(root, shell, why);
+  const remedy: Remedy = `jk_check --fix ${shellWord(root.path)}`;
+  const { message } = notProgram(
+    root,
+    shell,
+    `${why}, unlike the one in the record of the jail; fix it with: ${remedy}`,
+  );
+  throw new JailkitError("bad-shell", BAD_JAIL, message, undefined, remedy);
 }
 
 /** The same as an answer. */

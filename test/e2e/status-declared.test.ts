@@ -1,5 +1,14 @@
 /** What `jailkit status` tells of declared users whom somebody has changed by hand, each once, in the words of the other tools. */
-import { afterAll, afterEach, beforeAll, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
+import {
+  afterAll,
+  afterEach,
+  beforeAll,
+  beforeEach,
+  describe,
+  expect,
+  setDefaultTimeout,
+  test,
+} from "bun:test";
 import { statusReportSchema } from "../../src/status/report-schema.ts";
 import type { Machine } from "../machine/machine.ts";
 import { reportOf } from "../report.ts";
@@ -142,6 +151,80 @@ test("a shell that was removed from the jail is one finding for all who have it,
   sh(`usermod -s ${SHELL} ann; usermod -s ${SHELL} bob`);
   m.write(FILE, JAIL + user("ann") + user("bob"));
   mend();
+});
+
+test.each([
+  ["is not a program", "chmod 0000"],
+  ["is not a program", "rm PATH; touch"],
+  ["can be executed by root alone", "chmod 0700"],
+])(
+  "a shell that users cannot execute any more, which %s (%s): the command heals, and apply says it, too",
+  (why, act) => {
+    const path = `${J}/usr/bin/bash`;
+    sh(`${act.replace("PATH", path)} ${path}`);
+    const command = `jk_check --fix ${J}`;
+    expect(found()).toEqual([["no-shell", J, command]]);
+    const message = `'${J}/bin/bash' ${why}, unlike the one in the record of the jail; fix it with: ${command}`;
+    expect(planned().summary.problems.map(({ message, remedy }) => [message, remedy])).toEqual([
+      [`user ann: ${message}`, command],
+      [`user bob: ${message}`, command],
+    ]);
+    sh(command);
+    expect([found(), planned().status]).toEqual([[], 0]);
+  },
+);
+
+describe("the rules of the limited shell", () => {
+  const RULES = `${J}/etc/jailkit/jk_lsh.ini`;
+  const lim = `[user lim]\njail = ${J}\nallow = sftp\n`;
+  const end = ": no login with the limited shell works";
+  const none = `'${RULES}' has no section for lim${end}`;
+  beforeEach(() => {
+    m.write(FILE, `${JAIL.replace("shell", "shell, sftp") + user("ann") + user("bob")}${lim}`);
+    m.must(["jailkit", "apply"]);
+    expect(found()).toEqual([]);
+  });
+  afterEach(() => m.run(["userdel", "lim"]));
+
+  test.each([
+    ["that somebody removed", "rm", none, "jailkit apply"],
+    ["that somebody emptied", ": >", none, "jailkit apply"],
+    [
+      "that cannot be read",
+      "echo '[[[' >>",
+      `${RULES}:4:1: error: a section header without ']' [bad-header]${end}`,
+      `sed -i '4s/^/#/' ${RULES}`,
+    ],
+  ])("%s are a finding, and its command heals", (_, act, message, command) => {
+    sh(`${act} ${RULES}`);
+    expect(found()).toEqual([["no-rules", J, command]]);
+    expect(report().findings[0]?.message).toBe(message);
+    mend();
+  });
+
+  test("that others can write are a finding, with the command that shows the way", () => {
+    sh(`chmod 0666 ${RULES}`);
+    expect(found()).toEqual([["no-rules", J, `jk_check ${J}`]]);
+    expect(m.run(["jk_check", J]).stdout).toContain(`remedy: install -o root -g root -m 0644 ${RULES}`);
+  });
+
+  test("which have one for a group, or for all, are in order, as for a shell of jailkit 2", () => {
+    for (const name of ["group users", "member audio", "DEFAULT"]) {
+      sh(`usermod -aG audio lim; printf '[%s]\nallow = sftp\n' '${name}' > ${RULES}`);
+      if (name === "member audio") sh(`getent group audio >> ${J}/etc/group`);
+      expect([name, found()]).toEqual([name, []]);
+    }
+    sh(`mkdir -p ${J}/usr/sbin; cp /bin/true ${J}/usr/sbin/jk_lsh; rm ${RULES}`);
+    expect(found().map(([kind]) => kind)).toEqual(["old-shell"]);
+  });
+
+  test("of a user who is not declared, who may need none, are told if they cannot be read", () => {
+    m.write(FILE, JAIL);
+    sh(`echo '[[[' > ${RULES}`);
+    expect(found()).toEqual([["no-rules", J, `sed -i '1s/^/#/' ${RULES}`]]);
+    sh(`rm ${RULES}`);
+    expect(found()).toEqual([]);
+  });
 });
 
 test.each([

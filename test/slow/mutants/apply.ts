@@ -605,6 +605,20 @@ export const APPLY: readonly Mutant[] = [
     ["  requireInPlace(path, undefined, unsafeStatus);\n", ""],
   ]),
   ...within("src/jail/record/moved.ts", "e2e/adopt-remade.test.ts", [[" && !isAside()", ""]]),
+  ...within("src/status/accounts.ts", "e2e/status-declared.test.ts", [
+    ["return isWanted ?", "return true ?"],
+    ["otherShells.length > 0 ? []", "otherShells === null ? []"],
+  ]),
+  ...within("src/status/rules.ts", "e2e/status-declared.test.ts", [
+    [
+      "hostSection(ini, user, accounts) === undefined ?",
+      "!ini.sections.some(({ name }) => name === user.name) ?",
+    ],
+  ]),
+  ...within("src/users/open-jail.ts", "e2e/status-declared.test.ts", [
+    ["stat.uid === 0 && (stat.mode & 0o011) === 0 ?", "false ?"],
+    ["isRegular(stat) && wasThere(root, canonicalPath)", "isRegular(stat)"],
+  ]),
   ...within("src/jail/record/moved.ts", "e2e/adopt.test.ts", [
     ["own.id !== id && readIdentity(tree, registry, own.id)?.path === path", "false"],
   ]),
