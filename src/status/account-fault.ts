@@ -14,6 +14,7 @@ export interface AccountFault {
     | "not-in-jail"
     | "no-group"
     | "changed"
+    | "two-homes"
     | "home"
     | "no-jail";
   /** The account, or the jail if it is about all who live there. */

@@ -1,6 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import type { AskMeant, DeclaringSection } from "../check/host.ts";
 import { notInJailFinding, userFindings } from "../check/host.ts";
+import { display } from "../cli/display.ts";
 import { answered, describeError, isReported, JailkitError, remedyOf } from "../cli/error.ts";
 import { allOf, type Remedy } from "../cli/remedy.ts";
 import { operands } from "../cli/shell-word.ts";
@@ -33,6 +34,7 @@ import { CHROOT_SHELL } from "../users/plan.ts";
 import { type AccountFault, faultOf } from "./account-fault.ts";
 import { homelessFault, lineFault } from "./lines.ts";
 import { type RulesFault, rulesFault } from "./rules.ts";
+import { type TwoHomes, twoHomesIn } from "./two-homes.ts";
 
 const APPLY = "jailkit apply";
 const CONFIG_CHECK = "jailkit config check";
@@ -47,6 +49,8 @@ interface InJail {
   readonly first?: Remedy | undefined;
   /** Those with a line in it and the shell jk_chrootsh, whose home names no jail. */
   readonly homeless: readonly AccountFault[];
+  /** Those whose homes a link of the jail leads elsewhere. */
+  readonly twoHomes: readonly TwoHomes[];
   /** Those whose home jk_chrootsh may refuse. */
   readonly doubtful: readonly JailedUser[];
   /** Local ones whose login shell lets nobody in. */
@@ -72,7 +76,16 @@ interface NoShell {
 /** Looks at the users of a jail; at none if its passwd cannot be read, which may be why none of them can log in. */
 function lookIn({ path: jail, users }: JailFacts, noLogins: NoLogins, host: HostAccounts): InJail {
   const nothing = {
-    ...{ jail, lacking: [], ofLines: [], homeless: [], doubtful: [], closed: [], otherShells: [] },
+    ...{
+      jail,
+      lacking: [],
+      ofLines: [],
+      homeless: [],
+      twoHomes: [],
+      doubtful: [],
+      closed: [],
+      otherShells: [],
+    },
     ...{ rules: [], noShells: [], noLogins: [] },
   };
   try {
@@ -84,9 +97,14 @@ function lookIn({ path: jail, users }: JailFacts, noLogins: NoLogins, host: Host
       const line = isClosed(user.shell) ? undefined : there.get(user.name);
       return line === undefined ? [] : [{ user, line }];
     });
+    const twoHomes = twoHomesIn(
+      root,
+      open.map(({ user }) => user),
+    );
+    const linked = new Set(twoHomes.flatMap(({ users }) => users));
     const isDoubtful = ({ user, line }: (typeof open)[number]) => {
       const seen = answered(() => ({ stat: lookUp(root, homeInJail(user.home))?.stat }));
-      if (seen === undefined) return false;
+      if (seen === undefined || linked.has(user)) return false;
       return seen.stat === undefined || isDoubtfulHome(seen.stat, line);
     };
     const isGone = there.size === 0 && lookUp(root, "/etc/passwd", { follow: true }) === undefined;
@@ -110,6 +128,7 @@ function lookIn({ path: jail, users }: JailFacts, noLogins: NoLogins, host: Host
       lacking: users.filter(({ name }) => !there.has(name)),
       ofLines: open.flatMap(({ user, line }) => lineFault(jail, line, realOf(user), groups, host) ?? []),
       first: isGone ? bringBack(root, "/etc/passwd") : undefined,
+      twoHomes,
       doubtful: open.filter(isDoubtful).map(({ user }) => user),
       closed: users.filter(({ shell, fromService }) => isClosed(shell) && !fromService),
       otherShells,
@@ -193,6 +212,11 @@ function faultsIn(one: InJail, meantOf: AskMeant): AccountFault[] {
       return fault.kind === "changed" && isDeclared(fault.subject) ? { ...fault, remedy: APPLY } : fault;
     }),
     ...one.otherShells.map((fault): AccountFault => ({ kind: "old-shell", subject: jail, ...fault })),
+    ...one.twoHomes.map(({ users: [first, ...more], error }): AccountFault => {
+      const names = `${display(first?.name ?? "")}${more.length === 0 ? "" : ` and ${more.length} more`}`;
+      const message = `${names}: ${error.message}`;
+      return { kind: "two-homes", subject: jail, message, remedy: error.remedy };
+    }),
     ...one.rules.flatMap((fault) => rulesFaults(fault, jail, isDeclared)),
     ...one.noShells.map(({ names, fault, inApply }) => {
       const own = names.some(isDeclared) ? { ...inApply, advice: inApply.advice || APPLY } : fault;

@@ -153,7 +153,13 @@ function socketFindings({ sockets, wantedSockets = [], startSocketd }: MachineFa
 }
 
 /** Of these the subject is a jail. */
-const OF_JAIL: ReadonlySet<FindingKind> = new Set(["old-shell", "no-rules", "no-shell", "no-login"]);
+const OF_JAIL: ReadonlySet<FindingKind> = new Set([
+  "old-shell",
+  "no-rules",
+  "no-shell",
+  "no-login",
+  "two-homes",
+]);
 
 function accountFindings({ accounts }: MachineFacts): StatusFinding[] {
   return accounts.map(({ kind, subject, message, remedy, otherwise }) => {

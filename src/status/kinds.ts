@@ -30,6 +30,8 @@ export const FINDING_KINDS = {
   "no-rules":
     "the rules of the limited shell in a jail cannot be used, or have no section for users, who cannot log in",
   "no-shell": "a jail does not have the shell of users, who cannot log in",
+  "two-homes":
+    "a symbolic link on the way to homes leads sshd, which reads keys there, to other homes than the jail",
   home: "jk_chrootsh refuses the home of a user, who cannot log in, because of its owner, group or mode",
   closed:
     "a declared user has a login shell that lets nobody in, such as nologin, and the next jailkit apply would give it jk_chrootsh",

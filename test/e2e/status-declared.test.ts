@@ -174,6 +174,31 @@ test.each([
   },
 );
 
+test.each([
+  ["mv HOME /srv/h; ln -s /srv/h HOME", "/srv/h"],
+  ["mv HOME /srv/j2/homes; mkdir /homes; ln -s /homes HOME", "/homes"],
+])("homes that are two, by a link (%s), are one finding, and its command heals", (act, host) => {
+  const place = `${J}/home`;
+  sh(act.replaceAll("HOME", place));
+  const [finding, ...more] = report().findings;
+  expect([finding, more]).toMatchObject([{ kind: "two-homes", subject: J }, []]);
+  const [problem] = planned().summary.problems;
+  expect([`user ${finding?.message}`, finding?.command]).toEqual([
+    problem?.message.replace("user ann", "user ann and 1 more"),
+    problem?.remedy ?? "",
+  ]);
+  expect(checked()).toContain(finding?.command ?? "?");
+  // On a page of 80 columns is what shows it.
+  expect(m.run(["jailkit", "status"]).stdout).toContain(`jk_check ${J}`);
+  try {
+    sh(finding?.command ?? "false");
+    m.run(["jailkit", "apply"]);
+    expect([found(), planned().status, enters()]).toEqual([[], 0, true]);
+  } finally {
+    sh(`umount ${place}; sed -i '\\|^${host} |d' /etc/fstab; rm -r ${host}`);
+  }
+});
+
 describe("the rules of the limited shell", () => {
   const RULES = `${J}/etc/jailkit/jk_lsh.ini`;
   const lim = `[user lim]\njail = ${J}\nallow = sftp\n`;
