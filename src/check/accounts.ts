@@ -15,7 +15,7 @@ import { remountCommand } from "../system/mounts.ts";
 import { dirsEqual, livesIn, splitHome } from "../system/separator.ts";
 import { LIMITED_SHELL } from "../users/open-jail.ts";
 import type { AccountFacts } from "./account-facts.ts";
-import { otherHomeFindings, otherIdsFinding } from "./other-home.ts";
+import { otherHomeFindings, otherIdsFinding, ownerOfLine, rightLine } from "./other-home.ts";
 import { hashFindings, isHash, refusedLines } from "./refused-lines.ts";
 import { advised, type CheckFinding, type Rule } from "./rules.ts";
 import { unknownUser } from "./unknown-user.ts";
@@ -95,7 +95,8 @@ class AccountCheck {
     this.#report("account-line", message, this.#sed(file, index), file);
   }
 
-  #checkDuplicate({ name, uid }: PasswdEntry, index: number): void {
+  #checkDuplicate(entry: PasswdEntry, index: number): void {
+    const { name, uid } = entry;
     const other = this.#seen.get(name) ?? (uid === 0 ? undefined : this.#seen.get(uid));
     this.#seen.set(name, name);
     this.#seen.getOrInsert(uid, name);
@@ -103,8 +104,9 @@ class AccountCheck {
     // Two names of one user on the host too, as hosting panels have them.
     if (name !== other && this.#isReal(name, uid) && this.#isReal(other, uid)) return;
     const message = `user ${display(name)} (uid ${uid}) in ${this.#where} is a duplicate of ${display(other)}`;
-    const known = name !== other && this.#facts.hostUser(name) !== undefined;
-    const advice = known ? jailSideRemedy(this.#facts.jail, name) : this.#sed(this.#passwd, index);
+    const known = name === other ? undefined : this.#facts.hostUser(name);
+    const advice =
+      known === undefined ? this.#sed(this.#passwd, index) : rightLine(this.#facts, entry, known);
     this.#report("duplicate-user", message, advice);
   }
 
@@ -113,7 +115,6 @@ class AccountCheck {
   #checkUser(entry: PasswdEntry): void {
     const { jail, verbose, hostUser } = this.#facts;
     const [name, where] = [display(entry.name), this.#where];
-    const change = jailSideRemedy(jail, entry.name);
     const remove = takeLinesOut(jail, entry.name);
     this.#findings.push(...hashFindings(entry, jail));
     if (entry.name === "root") {
@@ -125,7 +126,7 @@ class AccountCheck {
     verbose(`comparing jailed user ${entry.name} with the real user`);
     const real = hostUser(entry.name);
     if (entry.uid === 0) {
-      const remedy = real === undefined || real.uid === 0 ? remove : change;
+      const remedy = real === undefined || real.uid === 0 ? remove : rightLine(this.#facts, entry, real);
       this.#report("extra-root", `user ${name} in ${where} has uid 0, like root`, remedy);
     }
     if (real === undefined) {
@@ -133,7 +134,9 @@ class AccountCheck {
       return;
     }
     const changed = otherIdsFinding(jail, entry, real);
-    if (changed !== undefined) this.#findings.push(changed);
+    if (changed !== undefined)
+      this.#findings.push(real.uid === 0 ? changed : advised(changed, rightLine(this.#facts, entry, real)));
+    if (ownerOfLine(this.#facts, entry, real) !== undefined) return;
     // Nothing is advised that makes a line, or a home, for root.
     if (real.uid === 0) return;
     const split = splitHome(real.home);

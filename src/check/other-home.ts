@@ -7,6 +7,7 @@ import { isElsewhere } from "../jail/record/named-jail.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { NOBODY } from "../system/login-defs.ts";
 import { dirsEqual, isHomeIn, jailOfHome, livesIn, normalHome, splitHome } from "../system/separator.ts";
+import { isInOtherJail } from "../users/jail-side.ts";
 import type { AccountFacts } from "./account-facts.ts";
 import type { AskMeant } from "./host.ts";
 import { advised, type CheckFinding } from "./rules.ts";
@@ -89,6 +90,20 @@ export function otherHomeFindings(
   const meant = facts.homeMeant(entry, real);
   if (meant !== undefined) return [{ ...advised(finding, meant), otherwise: orLineOut(jail, name) }];
   return [advised(finding, isGuest(real) ? jailSideRemedy(jail, name) : takeLinesOut(jail, name))];
+}
+
+/** Who lives in the jail, and whose line has a former name, which somebody in another jail, `real`, has by now. */
+export const ownerOfLine = (facts: AccountFacts, { uid }: PasswdEntry, real: PasswdEntry) =>
+  real.uid !== uid && isInOtherJail(real, { path: facts.jail }) ? facts.lackingUser(uid) : undefined;
+
+/** What makes a line right that contradicts the account of its name, and puts nobody who is in another jail into this one. */
+export function rightLine(facts: AccountFacts, entry: PasswdEntry, real: PasswdEntry): Advice {
+  const owner = ownerOfLine(facts, entry, real);
+  const [elsewhere] =
+    owner === undefined && isInOtherJail(real, { path: facts.jail })
+      ? otherHomeFindings(facts, entry, real)
+      : [];
+  return elsewhere === undefined ? jailSideRemedy(facts.jail, owner ?? entry.name) : (elsewhere.remedy ?? "");
 }
 
 /**

@@ -126,7 +126,7 @@ export type KeptHome = Omit<AsRead["kept"][number], "isMounted"> & {
 export type Creating = Once["creating"][number];
 
 /** The uid of an account that was declared; undefined if it is not known. */
-export const uidOf = ({ created, uid }: OnceUser): number | undefined => created ?? uid;
+export const uidOf = (once: OnceUser | undefined): number | undefined => once?.created ?? once?.uid;
 
 /** The name by which the record of the jail has an account that was there before apply; undefined for others. */
 export const recordedNameOf = ({ created, directory, recordedAs, name }: OnceUser): ByteString | undefined =>

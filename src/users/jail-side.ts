@@ -50,7 +50,7 @@ export const ownLine = (accounts: Pick<JailAccounts, "users">, user: PasswdEntry
   accounts.users.find((entry) => entry.name === user.name) ?? formerLines(accounts, user)[0];
 
 /** Whether an account is in another jail: a line of its name, with the uid of another one, is left from before that had another name. */
-const isElsewhere = ({ home }: PasswdEntry, { path }: JailRoot): boolean =>
+export const isInOtherJail = ({ home }: PasswdEntry, { path }: Pick<JailRoot, "path">): boolean =>
   jailOfHome(home) !== undefined && !livesIn(path, home);
 
 /**
@@ -65,7 +65,7 @@ export function linesLeft(accounts: Pick<JailAccounts, "users">, user: PasswdEnt
     const real = accountNamed(line.name);
     if (real === undefined) return true;
     if (real.uid === uid || livesIn(root.path, real.home)) return false;
-    return isElsewhere(real, root) || dirsEqual(line.home, home);
+    return isInOtherJail(real, root) || dirsEqual(line.home, home);
   });
 }
 
@@ -89,7 +89,7 @@ function putJailSide(
     if (entry === own || (entry.name !== name && entry.uid !== uid)) continue;
     const real = entry.name === name ? undefined : accountNamed(entry.name);
     if (real?.uid === uid) continue;
-    if (real !== undefined && !isElsewhere(real, root)) {
+    if (real !== undefined && !isInOtherJail(real, root)) {
       accounts.replaceUser(entry, { ...entry, uid: real.uid, gid: real.gid });
       say(`gave ${quoted(entry.name)} its uid ${real.uid} in the jail's etc/passwd`);
     } else if (own === undefined) {
@@ -267,6 +267,12 @@ export function removeJailSide(name: ByteString, request: JailSideRequest): stri
   const removed = apply(request, (accounts) => accounts.removeUser(name));
   return removed ? [`removed ${quoted(name)} from the jail's etc/passwd`] : [];
 }
+
+/** Removes the lines of an account that leaves a jail, also those of linesLeft. Returns what they were. */
+export const takeLines = (root: JailRoot, user: PasswdEntry): PasswdEntry[] =>
+  updateJailAccounts(root, (accounts) =>
+    [user, ...linesLeft(accounts, user, root)].filter(({ name }) => accounts.removeUser(name)),
+  );
 
 /** Takes a user out of groups of a jail's etc/group. One that the host does not have any more goes with its last member. */
 export function leaveJailGroups(root: JailRoot, name: ByteString, groups: readonly ByteString[]): void {

@@ -8,11 +8,7 @@ import { JailkitError } from "../cli/error.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { takeLinesOut } from "../enter/remedies.ts";
 import { readJailAccounts } from "../jail/accounts/accounts.ts";
-import {
-  requireOwnAccounts,
-  updateJailAccounts,
-  withAccountsLock,
-} from "../jail/accounts/change-accounts.ts";
+import { requireOwnAccounts, withAccountsLock } from "../jail/accounts/change-accounts.ts";
 import { lookUp, withTree } from "../jail/fs/look.ts";
 import { requireMountedAt } from "../jail/fs/unmounted.ts";
 import { hostPath, isDirectory, type JailRoot, openJailRoot } from "../jail/fs/walk.ts";
@@ -31,6 +27,7 @@ import { changeAccount, requireSafeMove } from "./change-account.ts";
 import { changeLogin } from "./change-login.ts";
 import { DirectoryError } from "./directory.ts";
 import { requireNoNeighbours } from "./home-along.ts";
+import { takeLines } from "./jail-side.ts";
 import { jailOfLeftover } from "./jail-to-leave.ts";
 import type { JailingOptions } from "./jailing.ts";
 import { noShell, requireNotOthers, shellAfter, shellGone } from "./leaving.ts";
@@ -293,8 +290,8 @@ function release(root: JailRoot, plan: Release, request: UnjailOptions, run: Acc
   }
   if (home === user.home) tellOfJailHome(root, plan, run);
   // Last: until the host's account has changed, logins go into the jail and need these lines.
-  if (updateJailAccounts(root, (accounts) => accounts.removeUser(user.name)))
-    run.done(`removed ${quoted(user.name)} from ${quoted(hostPath(root, "/etc/passwd"))}`);
+  for (const { name } of takeLines(root, user))
+    run.done(`removed ${quoted(name)} from ${quoted(hostPath(root, "/etc/passwd"))}`);
   forgetAccount(root, recorded ?? user);
 }
 

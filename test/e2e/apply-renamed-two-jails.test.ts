@@ -2,9 +2,20 @@
  * Customers of two jails who have other names by now, declared before, in the same run or not at all, and who leave in one run
  * of `jailkit apply --prune`: nothing of them stays.
  */
-import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import {
+  afterAll,
+  afterEach,
+  beforeAll,
+  beforeEach,
+  describe,
+  expect,
+  setDefaultTimeout,
+  test,
+} from "bun:test";
 import type { Machine } from "../machine/machine.ts";
 import { did, KEYS, linesOf, openApplyMachine } from "./apply-scene.ts";
+import { check } from "./check-helper.ts";
+import { typeRemedy } from "./remedies-scene.ts";
 
 setDefaultTimeout(120_000);
 
@@ -254,4 +265,82 @@ test("and so does one whose former name has somebody who stays in the other jail
     [`ada:x:${uid}`],
   ]);
   expect(run("--prune")).toMatchObject({ status: 0, changes: [], summary: { problems: [], warnings: [] } });
+});
+
+describe("who have exchanged their names, and of whom one moves on to a third jail", () => {
+  const THREE = "/srv/three";
+  const THIRD = "/etc/jailkit/jails.d/three.ini";
+  const linesIn = (jail: string) => m.read(`${jail}/etc/passwd`).match(/^(?!root).*:x:\d+/gm);
+  const remediesOf = () =>
+    check(m, "-j", ONE).found.flatMap(({ remedy }) => (remedy?.startsWith("jk_jailuser") ? remedy : []));
+  let ada = 0;
+  let ben = 0;
+  beforeEach(() => {
+    declare(user("ada", ONE), user("ben", TWO));
+    m.write(THIRD, `[jail ${THREE}]\nsections = uidbasics, sftp\n`);
+    must();
+    [ada, ben] = [m.ids("ada").uid, m.ids("ben").uid];
+    for (const [from, to] of EXCHANGE) rename(from, to);
+    declare("", user("ada", TWO, "ben"));
+    m.write(THIRD, `${m.read(THIRD)}${user("ben", THREE, "ada")}`);
+  });
+  afterEach(() => {
+    m.remove(THIRD);
+    m.remove(THREE);
+  });
+
+  /** What is so when both are where they are declared. */
+  function allIsRight(): void {
+    expect([ONE, TWO, THREE].map(linesIn)).toEqual([null, [`ada:x:${ben}`], [`ben:x:${ada}`]]);
+    expect(m.exists(`${ONE}/etc/jailkit/jk_lsh.ini`) && m.read(`${ONE}/etc/jailkit/jk_lsh.ini`)).toBeFalsy();
+    expect(run("--prune")).toMatchObject({ status: 0, changes: [], summary: { problems: [], warnings: [] } });
+    expect(check(m, "-j", ONE).found).toEqual([]);
+  }
+
+  test("the remedy takes the line with the former name out, too", () => {
+    const { problems } = run("--prune").summary;
+    expect(problems.map(({ remedy }) => remedy)).toEqual([
+      "jk_jailuser --unjail -m -s /usr/sbin/nologin ben",
+    ]);
+    typeRemedy(m, `${problems[0]?.remedy}`);
+    expect(linesIn(ONE)).toEqual(null);
+    must("--prune");
+    allIsRight();
+  });
+
+  test("the run does, if somebody has changed the account by hand", () => {
+    run("--prune");
+    m.must(["usermod", "-d", "/home/ada", "-m", "-s", "/bin/dash", "ben"]);
+    expect(linesIn(ONE)).toEqual([`ada:x:${ada}`]);
+    const planned = run("--check", "--prune").changes.map(({ text }) => `done ${text}`);
+    expect(planned).toContain(`done - user ben: entry in ${ONE} (it has another jail now)`);
+    expect(did(m, "--prune")).toEqual(planned);
+    allIsRight();
+  });
+
+  test("jk_check gives the line its name while its account is there, and takes it out then, but puts nobody else in", () => {
+    run("--prune");
+    expect(remediesOf()).toEqual([`jk_jailuser --jail-side-only -j ${ONE} ben`]);
+    typeRemedy(m, `${remediesOf()[0]}`);
+    expect(linesIn(ONE)).toEqual([`ben:x:${ada}`]);
+    m.must(["sed", "-i", `s/^ben:x:${ada}/ada:x:${ada}/`, `${ONE}/etc/passwd`]);
+    m.must(["usermod", "-d", "/home/ada", "-m", "-s", "/bin/dash", "ben"]);
+    expect(new Set(remediesOf())).toEqual(new Set([`jk_jailuser --unjail --jail-side-only -j ${ONE} ada`]));
+    for (const remedy of remediesOf()) typeRemedy(m, `${remedy}`);
+    expect(linesIn(ONE)).toEqual(null);
+    must("--prune");
+    allIsRight();
+  });
+});
+
+test("the line of one who has another name, and whom somebody has put into another jail, is taken once", () => {
+  declare(user("ada", ONE), user("ben", TWO));
+  must();
+  rename("ada", "amy");
+  m.must(["usermod", "-d", "/home/ada", "-m", "-s", "/bin/dash", "amy"]);
+  declare("", user("amy", TWO, "ada") + user("ben", TWO));
+  const planned = run("--check", "--prune").changes.map(({ text }) => text);
+  expect(planned.filter((text) => text.includes("entry in"))).toHaveLength(1);
+  must("--prune");
+  expect(m.read(`${ONE}/etc/passwd`)).not.toContain("ada");
 });

@@ -179,12 +179,23 @@ export function warnOfKept(kept: Pick<Kept, "values">, { warnings }: Said): void
 /** Takes a user out of the jail's account files and of the files that say what it may do. */
 export function leaveJail(root: JailRoot, user: PasswdEntry | undefined, once: OnceUser, said: Said): void {
   leaveFiles(root, once, said);
-  // Somebody else may get the name that it had.
-  const former = user === undefined ? [] : linesLeft(readJailAccounts(root), user, root);
-  for (const { name } of former) if (name !== once.name) leaveFiles(root, { ...once, name }, said);
+  leaveFormer(root, user, once, said);
   closeWithoutLine(root, user, once, said);
   // Not before: it may be what limits logins.
   forgetPolicy(root, once, said);
+}
+
+/** Takes the lines of an account with names that it had out of the account files of a jail, since others may get these; or some of them. */
+export function leaveFormer(
+  root: JailRoot,
+  user: PasswdEntry | undefined,
+  once: OnceUser,
+  said: Said,
+  names?: readonly ByteString[],
+): void {
+  const former = user === undefined ? [] : linesLeft(readJailAccounts(root), user, root);
+  for (const { name } of former)
+    if (name !== once.name && names?.includes(name) !== false) leaveFiles(root, { ...once, name }, said);
 }
 
 /** Takes a user out of the account files of a jail. Throws JailkitError. */

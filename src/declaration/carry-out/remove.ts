@@ -16,8 +16,9 @@ import { requireNoneKeeps, takeSetIds } from "../../users/set-ids.ts";
 import type { Change } from "../change.ts";
 import { isDeleted } from "../compare/absent.ts";
 import { type Fate, fateOf } from "../compare/fate.ts";
-import type { Former, Leftovers } from "../compare/former.ts";
+import type { Former } from "../compare/former.ts";
 import type { ClosedUser, DoubtfulUser, FormerUser } from "../compare/former-user.ts";
+import type { Leftovers } from "../compare/leftovers.ts";
 import { staysNote } from "../compare/stays-note.ts";
 import { isTakenOut } from "../compare/taken-out.ts";
 import { doubtFault, mayBeIt, type Which, whichAccount } from "../compare/which-account.ts";
@@ -29,6 +30,7 @@ import {
   forgetGroups,
   forgetKeys,
   leaveFiles,
+  leaveFormer,
   leaveJail,
   loseAll,
   loseBehind,
@@ -172,12 +174,13 @@ function fateOrEnd(
 /** Removes what a user has left in a jail of before. */
 function removeLeft(
   once: OnceUser,
-  { jail, line, policy, settings }: Leftovers,
+  { jail, lines, policy, settings }: Leftovers,
   { taken }: Means,
   said: Said,
 ): void {
   const { name } = once;
-  if (line || policy) {
+  const line = lines.includes(name);
+  if (lines.length > 0 || policy) {
     const user = hostUser(name);
     using root = openNamedJail(jail);
     if (isIn(root, user))
@@ -186,6 +189,7 @@ function removeLeft(
     if (line && user === undefined && jail === once.jail) loseByLine(root, once, said, taken);
     if (line && user !== undefined) loseBehind(root, user, once, said);
     if (line) leaveFiles(root, once, said);
+    leaveFormer(root, user, once, said, lines);
     if (policy) said.steps.push(...removePolicy(root, name, true));
     warnOfSessions(name, uid, said, root.path);
   }

@@ -1,13 +1,11 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { display } from "../../cli/display.ts";
 import { answered, isReported } from "../../cli/error.ts";
-import { hostPath } from "../../jail/fs/walk.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { jailOfHome } from "../../system/separator.ts";
-import { POLICY_FILE } from "../../users/policy.ts";
 import { type Change, causesFirst, type Fault, NO_LONGER } from "../change.ts";
 import type { Declaration, DeclaredUser } from "../model.ts";
-import { isInScope, leftJails, policiesOf, stillIn, union } from "../once.ts";
+import { isInScope, leftJails, stillIn, union } from "../once.ts";
 import type { LeftJail, Once, OnceJail, OnceUser } from "../once-shape.ts";
 import { type FormerJail, formerJails, type Gone, type Note } from "./former-jails.ts";
 import { stillHas } from "./former-members.ts";
@@ -20,20 +18,12 @@ import {
 } from "./former-user.ts";
 import { withoutDoubtful } from "./hidden.ts";
 import { innerFirst, type Leave, Leavers } from "./leaving.ts";
+import { type Leftovers, leftoversOf, type Places } from "./leftovers.ts";
 import { lostBy } from "./lost-by.ts";
-import { type Machine, settingsDropIn } from "./machine.ts";
+import type { Machine } from "./machine.ts";
 import type { OpenJails } from "./open-jails.ts";
 import type { TakenOut } from "./taken-out.ts";
 import { doubtFault, otherAccount, whichAccount } from "./which-account.ts";
-
-/** What a user who is not in a jail has left there: lines in its account files, and rights that apply wrote. */
-export interface Leftovers {
-  readonly jail: ByteString;
-  readonly line: boolean;
-  /** The section of the jail's jk_lsh.ini, and that of the machine's jk_chrootsh.ini. */
-  readonly policy: boolean;
-  readonly settings: boolean;
-}
 
 /** A jail that a user was declared in before. */
 export interface LeftIn {
@@ -52,19 +42,13 @@ export type Former =
 
 const jailsOf = (users: readonly DeclaredUser[]) => new Map(users.map(({ name, jail }) => [name, jail]));
 
+const knownOf = ({ users }: Once) => new Map(users.map((user) => [user.name, user]));
+
 const inhabitantsOf = (declarations: readonly Declaration[]) =>
   Map.groupBy(
     declarations.flatMap((one) => one.users),
     ({ jail }) => jail,
   );
-
-/** Where users are looked up. */
-interface Places {
-  readonly machine: Machine;
-  readonly jails: OpenJails;
-  /** The jails of the users who are declared now. */
-  readonly declared: ReadonlyMap<ByteString, ByteString>;
-}
 
 interface Scope {
   readonly files: readonly ByteString[];
@@ -106,7 +90,8 @@ export function formerOf(
 ): Formers {
   const jails = new Set(declarations.flatMap((one) => one.jails.map(({ path }) => path)));
   const inhabitants = inhabitantsOf(declarations);
-  const places = { machine, jails: opened, declared: jailsOf(declarations[0]?.users ?? []) };
+  const known = knownOf(before);
+  const places = { machine, jails: opened, declared: jailsOf(declarations[0]?.users ?? []), known };
   const settled: LeftIn[] = [];
   const forgotten: Gone[] = [];
   const out: TakenOut[] = [];
@@ -189,12 +174,12 @@ const asNote = ({ of, name, message, cause }: Fault): Note => ({
 
 /** What declared users have left in jails that they were declared in before, and the jails where that is nothing. */
 export function movedUsers(users: readonly DeclaredUser[], before: Once, machine: Machine, jails: OpenJails) {
-  const onceUsers = new Map(before.users.map((user) => [user.name, user]));
-  const places = { machine, jails, declared: jailsOf(users) };
+  const known = knownOf(before);
+  const places = { machine, jails, declared: jailsOf(users), known };
   const former: Former[] = [];
   const settled: LeftIn[] = [];
   for (const { name, jail } of users) {
-    const once = onceUsers.get(name);
+    const once = known.get(name);
     for (const one of once === undefined ? [] : leftJails(jail, once)) {
       if (once === undefined) continue;
       const found = formerLeft(once, one, places, "it has another jail now");
@@ -219,7 +204,8 @@ function formerLeft(
   const { name } = once;
   const found = answered(() => leftoversOf(once, left, places, why === NO_LONGER));
   if (found === undefined) return undefined;
-  const { jail, line, policy, settings } = found;
+  const { jail, lines, policy, settings } = found;
+  const line = lines.length > 0;
   if (!(line || policy || settings)) return "nothing";
   const from = line || policy ? `in ${display(jail)}` : undefined;
   const what = line ? ("entry" as const) : ("policy" as const);
@@ -227,40 +213,6 @@ function formerLeft(
     ...{ of: "left", once, left: found },
     change: { action: "remove", of: "user", name, jail, what, from, why, items: [] },
   };
-}
-
-function leftoversOf(
-  once: OnceUser,
-  { jail, policy }: LeftJail,
-  { machine, jails, declared }: Places,
-  isGone: boolean,
-): Leftovers | undefined {
-  const { name, created } = once;
-  const account = machine.accounts.userByName(name);
-  const there = account && jailOfHome(account.home);
-  if (there === jail) return undefined;
-  const isLast = isGone && jail === once.jail && policiesOf(once).includes(false);
-  const settings = isLast && machine.settingsOf(name)?.file === settingsDropIn(name);
-  // They limit an account that is in another jail.
-  if (settings && there !== undefined) return undefined;
-  const { state, root, inside } = jails.get(jail);
-  if (root === undefined)
-    return state.exists || state.fault ? undefined : { jail, line: false, policy: false, settings };
-  const line = inside.accounts?.userByName(name);
-  const uid = account?.uid ?? created ?? line?.uid;
-  // It may be hidden by one of its name.
-  const isOwn = line !== undefined && [uid, created, once.uid].includes(line.uid);
-  const heir = isOwn && account?.uid !== line.uid ? machine.accounts.userByUid(line.uid) : undefined;
-  // Of an account that has another name now, is there, and has no line yet: that one gets it.
-  const isNamed =
-    heir !== undefined &&
-    declared.get(heir.name) === jail &&
-    (once.directory || jailOfHome(heir.home) === jail) &&
-    !inside.accounts?.userByName(heir.name);
-  const isRight = policy && inside.policyOf(name)?.file === hostPath(root, POLICY_FILE);
-  // If that fails, the line is of the other name.
-  if (isNamed && !(isRight || settings)) return undefined;
-  return { jail, line: isOwn && !isNamed, policy: isRight, settings };
 }
 
 /** As one of the jail that the account is in, if it was declared there before, and has not moved since. */

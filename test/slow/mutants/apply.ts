@@ -92,12 +92,16 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/compare/fate.ts", NESTED, [
     ["find(isOther) ?? otherHomeIn(user, place, gone) ??", "find(isOther) ??"],
   ]),
-  ...within("src/declaration/compare/former.ts", RENAMED_LEAVES, [
+  ...within("src/declaration/compare/leftovers.ts", RENAMED_LEAVES, [
     ["declared.get(heir.name) === jail &&", ""],
     ["if (isNamed && !(isRight || settings)) return undefined;", ""],
   ]),
-  ...within("src/declaration/compare/former.ts", "e2e/apply-renamed.test.ts", [
-    ["line: isOwn && !isNamed", "line: isOwn"],
+  ...within("src/declaration/compare/leftovers.ts", "e2e/apply-renamed.test.ts", [
+    ["lines: isOwn && !isNamed", "lines: isOwn"],
+  ]),
+  ...within("src/declaration/compare/leftovers.ts", "e2e/apply-renamed-two-jails.test.ts", [
+    [", ...others] : others", "] : []"],
+    [" && uidOf(known.get(one.name)) !== one.uid", ""],
   ]),
   ...within("src/declaration/compare/work.ts", "e2e/apply-waits.test.ts", [
     ["fault.cause?.jail === jail", "false"],
@@ -322,7 +326,7 @@ export const APPLY: readonly Mutant[] = [
     ["isSame ? recordedNameOf(once) : undefined", "undefined"],
   ]),
   ...within("src/declaration/compare/former-name.ts", RENAMED_LEAVES, [["uid: once.uid,", ""]]),
-  ...within("src/declaration/compare/former.ts", RENAMED_LEAVES, [
+  ...within("src/declaration/compare/leftovers.ts", RENAMED_LEAVES, [
     ["[uid, created, once.uid].includes", "[uid, created].includes"],
   ]),
   ...within("src/declaration/renamed.ts", INTO_DIRECTORY, [
@@ -353,8 +357,8 @@ export const APPLY: readonly Mutant[] = [
     ["isNamedOnce(request, name) && recalled(request).uid === uid", "isNamedOnce(request, name)"],
   ]),
   ...within("src/users/jail-side.ts", "e2e/apply-renamed-two-jails.test.ts", [
-    ["return isElsewhere(real, root) || dirsEqual(line.home, home);", "return isElsewhere(real, root);"],
-    ["return isElsewhere(real, root) || dirsEqual(line.home, home);", "return false;"],
+    ["return isInOtherJail(real, root) || dirsEqual(line.home, home);", "return isInOtherJail(real, root);"],
+    ["return isInOtherJail(real, root) || dirsEqual(line.home, home);", "return false;"],
   ]),
   ...within("src/users/changes.ts", RENAMED_LEAVES, [['!livesIn(root.path, owner?.home ?? "")', "true"]]),
   ...within("src/users/leaving.ts", RENAMED_LEAVES, [["one.name !== name && ", "false && "]]),
@@ -440,7 +444,7 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/compare/taken-out.ts", RENAMED_ELSEWHERE, [
     ["there !== once.jail && uidOf(once) === user.uid", "false"],
   ]),
-  ...within("src/declaration/compare/former.ts", RENAMED_ELSEWHERE, [
+  ...within("src/declaration/compare/leftovers.ts", RENAMED_ELSEWHERE, [
     ["(once.directory || jailOfHome(heir.home) === jail) &&", ""],
   ]),
   ...within("src/declaration/compare/lost-name.ts", RENAMED_ELSEWHERE, [
@@ -561,6 +565,8 @@ export const APPLY: readonly Mutant[] = [
   ]),
   ...within("src/declaration/compare/former.ts", MOVES, [
     ["const once = whereItIs(declared, machine);", "const once = declared;"],
+  ]),
+  ...within("src/declaration/compare/leftovers.ts", MOVES, [
     ["if (there === jail) return undefined;", ""],
     ["const isRight = policy && inside", "const isRight = inside"],
   ]),
@@ -740,7 +746,7 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/compare/former.ts", "e2e/apply-directory.test.ts", [
     ["userByUid(uid)?.name !== name) === true", "userByUid(uid)?.name !== name) !== undefined"],
   ]),
-  ...within("src/declaration/compare/former.ts", OF_OTHERS, [
+  ...within("src/declaration/compare/leftovers.ts", OF_OTHERS, [
     ["[uid, created, once.uid].includes", "[uid, once.uid].includes"],
   ]),
   ...within("src/declaration/compare/hidden.ts", OF_OTHERS, [["own?.uid !== created", "true"]]),
