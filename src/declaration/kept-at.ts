@@ -4,13 +4,23 @@ import { statIfPresent } from "../../ffi/files.ts";
 import { normalPath } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
 import { answered } from "../cli/error.ts";
+import { hostPath } from "../jail/fs/walk.ts";
 import { below } from "../system/mountinfo.ts";
-import { isWholeJail } from "./kept-where.ts";
+import { plainIn } from "./kept-homes.ts";
+import { isWholeJail, openPlace, placeOf } from "./kept-where.ts";
 import { readOnce } from "./once.ts";
-import type { Once } from "./once-shape.ts";
+import type { KeptHome, Once } from "./once-shape.ts";
 import { uidOwnersHere } from "./uid-owners.ts";
 
 const KEEPS = "it is in a home that 'jailkit apply' keeps with this uid";
+
+/** Where a home is on the host, to which links of its jail may lead. */
+const plainPlace = (home: ByteString): ByteString =>
+  answered(() => {
+    const { jail, path } = placeOf({ home });
+    using root = openPlace(jail);
+    return hostPath(root, plainIn(root, path));
+  }) ?? normalPath(home);
 
 /**
  * Says why a file of the host whose uid no account has is given to nobody: it is in a home that stays without its account, or a
@@ -23,12 +33,14 @@ export function keptAt(): (path: ByteString) => string | undefined {
     once ??= answered(readOnce) ?? { users: [], kept: [] };
     return once;
   };
+  const places = new Map<ByteString, ByteString>();
+  const plain = ({ home }: KeptHome) => places.getOrInsertComputed(home, plainPlace);
   const owners = uidOwnersHere(known);
   return (path) => {
     const uid = answered(() => statIfPresent(AT_FDCWD, path)?.uid);
     if (uid === undefined) return undefined;
     const homes = known().kept.filter((one) => one.uid === uid && !isWholeJail(one));
-    if (homes.some(({ home }) => below(path, normalPath(home)) !== undefined)) return KEEPS;
+    if (homes.some((home) => below(path, plain(home)) !== undefined)) return KEEPS;
     const owner = answered(() => owners.of(uid, ""));
     return owner && `it is the uid of ${quoted(owner.name)}, who is declared`;
   };

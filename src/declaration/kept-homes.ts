@@ -210,6 +210,10 @@ interface KnownLeftHome extends LeftHome {
   readonly isCreated: boolean;
 }
 
+/** The path of a home without links, as the jail sees both. */
+export const plainIn = (root: JailRoot, home: ByteString): ByteString =>
+  answered(() => lookUp(root, home)?.canonicalPath) ?? home;
+
 /** Those of some homes that are in a jail, and there, with the owner of before, and left: each once. */
 export function leftIn(
   jail: ByteString,
@@ -222,7 +226,7 @@ export function leftIn(
     using root = openJailRoot(jail);
     const all = here.map((home) => {
       const { uid, created } = home;
-      return { uid, path: placeOf(home).path, isCreated: created === true };
+      return { uid, path: plainIn(root, placeOf(home).path), isCreated: created === true };
     });
     return all.filter((home) => isStillThere(root, home));
   });

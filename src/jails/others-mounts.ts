@@ -4,9 +4,9 @@ import { answered, isReported, JailkitError } from "../cli/error.ts";
 import { composed, typed, withAdvice } from "../cli/remedy.ts";
 import { operands } from "../cli/shell-word.ts";
 import { type LiveState, liveState } from "../jail/fs/live-mounts.ts";
-import { isEmptyAt } from "../jail/fs/look.ts";
+import { namesIn } from "../jail/fs/names.ts";
 import { searchOwned } from "../jail/fs/owned.ts";
-import { hostPath, type JailRoot, openTree } from "../jail/fs/walk.ts";
+import { hostPath, type JailRoot, joinPath, openTree } from "../jail/fs/walk.ts";
 import { mountsOf } from "../jail/record/live.ts";
 import { knownJails, openManifest } from "../jail/record/manifest.ts";
 import { openNamedJail } from "../jail/record/named-jail.ts";
@@ -81,12 +81,12 @@ interface OfUsers {
 
 /**
  * What belongs to others than root on a mount that is not of a kind which the kernel makes up; undefined for nothing. `isWanted`:
- * whose files count.
+ * whose files count, and which of these.
  */
 function ofUsersOn(
   { place, type }: OthersMount,
   served: ReadonlySet<ByteString>,
-  isWanted: (uid: number) => boolean = () => true,
+  isWanted: (uid: number, at: () => ByteString) => boolean = () => true,
 ): OfUsers | undefined {
   if (isKernelType(type)) return undefined;
   if (served.has(place)) return {};
@@ -94,11 +94,13 @@ function ofUsersOn(
   try {
     using tree = openTree(place);
     searchOwned(tree, {
-      uids: { has: (uid) => uid !== 0 && isWanted(uid) },
+      uids: { has: (uid) => uid !== 0 },
       // Who moves a file meanwhile hides no more than one that comes later.
       ...{ since: FOREVER, programs: true, stop: "nothing was removed; run this again" },
       found: ({ uid, path }) => {
-        found = { uid, place: hostPath(tree, path()) };
+        const at = () => hostPath(tree, path());
+        if (!isWanted(uid, at)) return;
+        found = { uid, place: at() };
         throw new Found();
       },
     });
@@ -115,31 +117,40 @@ function ofUsersOn(
 const FOREVER = 1n << 100n;
 class Found extends Error {}
 
-const isEmpty = (place: ByteString): boolean =>
+/** Whether a mount has nothing but homes that `goes` tells. */
+const isEmpty = ({ place }: OthersMount, goes: (at: ByteString) => boolean): boolean =>
   answered(() => {
     using tree = openTree(place);
-    return isEmptyAt(tree, "/");
+    return namesIn(tree.top).every((name) => goes(hostPath(tree, joinPath("/", name))));
   }) ?? false;
 
 /**
  * Throws JailkitError "mounts" for a jail in which something is mounted that is not jailkit's. The remedy unmounts it only if no file
- * of users is on it, and none that would be gone; else it forgets the jail. `first`: what is typed before that.
+ * of users is on it, and none that would be gone; else it forgets the jail. `first`: what is typed before that. `going`: homes that will
+ * have gone before, as the jail sees them.
  */
-export function requireNoOthersMounts(jail: ByteString, first: ByteString = ""): void {
+export function requireNoOthersMounts(
+  jail: ByteString,
+  first: ByteString = "",
+  going: readonly ByteString[] = [],
+): void {
   using root = openNamedJail(jail);
   const mounts = othersMounts(root);
   const [any] = mounts;
   if (any === undefined) return;
   const served = answered(servedMounts) ?? new Set<ByteString>();
+  const homes = going.map((home) => hostPath(root, home));
+  const goes = (at: ByteString) => homes.some((home) => below(at, home) !== undefined);
   for (const mount of mounts) {
-    const found = ofUsersOn(mount, served);
+    const found = ofUsersOn(mount, served, (_, at) => !goes(at()));
     if (found !== undefined) throw keeps(jail, mount, ofUsersText(found), first);
-    if (mount.isOnlyHere && !isEmpty(mount.place))
+    if (mount.isOnlyHere && !isEmpty(mount, goes))
       throw keeps(jail, mount, "with files that exist only there", first);
   }
   const places = [...new Set(mounts.map(({ place }) => place))];
   const others = places.length > 1 ? `, and at ${places.length - 1} more places in the jail` : "";
-  const command = unmountForGood(places, fstabText());
+  const isBefore = homes.some((home) => mounts.some(({ place }) => below(home, place) !== undefined));
+  const command = composed(`${isBefore ? first : ""}${unmountForGood(places, fstabText())}`);
   const advice = places.map((place) => commandAt(place, command)).find((one) => one !== command) ?? command;
   const message = `${mountedText(any)}${others}, and has to be unmounted first`;
   throw new JailkitError("mounts", 1, withAdvice(message, advice), undefined, typed(advice));

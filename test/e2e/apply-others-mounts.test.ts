@@ -101,6 +101,46 @@ describe("homes on a disk", () => {
     expect(m.read("/data/kh/bob/letter")).toBe("precious");
   });
 
+  test.each([
+    ["a disk", onDisk],
+    [
+      "a tmpfs",
+      () =>
+        sh(
+          `rm -r ${J}/home/bob; mount -t tmpfs none ${J}/home; mkdir -p ${J}/home/bob /data/kh; chown bob: ${J}/home/bob`,
+        ),
+    ],
+  ])("of those who leave in the same run with them keep it until %s is unmounted", (kind, put) => {
+    put();
+    // Which home it is counts.
+    if (kind === "a tmpfs") m.must(["jailkit", "apply"]);
+    m.write(FILE, KEEP);
+    const remedy = `jailkit apply --prune; umount ${J}/home`;
+    for (const options of [["--check"], []]) {
+      const { changes, summary } = linesOf(m, "--prune", "--delete-homes", ...options);
+      expect(changes.map(({ text }) => text)).toEqual([expect.stringContaining(`its home ${J}/home/bob`)]);
+      expect(summary.problems).toMatchObject([{ path: J, code: "mounts", remedy }]);
+      expect(summary.problems[0]?.message).toEndWith(`and has to be unmounted first; fix it with: ${remedy}`);
+    }
+    expect([m.must(["ls", "/data/kh"]).stdout, uidIn(m, "bob")]).toEqual(["", undefined]);
+    const [again] = linesOf(m, "--prune", "--delete-homes").summary.problems;
+    expect(again?.remedy).toBe(`umount ${J}/home`);
+    m.run(["sh", "-c", remedy]);
+    expect(mounts()).toEqual([]);
+    expect(did(m, "--prune", "--delete-homes")).toEqual([expect.stringContaining(`done - jail ${J}`)]);
+    expect(m.exists(J)).toBe(false);
+  });
+
+  test("and that command loses none, typed before the run", () => {
+    onDisk();
+    m.write(FILE, KEEP);
+    m.run(["sh", "-c", `${linesOf(m, "--check", "--prune", "--delete-homes").summary.problems[0]?.remedy}`]);
+    expect([m.read("/data/kh/bob/letter"), uidIn(m, "bob")]).toEqual(["precious", undefined]);
+    const { status, summary } = linesOf(m, "--prune", "--delete-homes");
+    expect([status, summary.problems]).toEqual([0, []]);
+    expect(summary.warnings[0]).toContain("is on a file system that is not mounted there any more");
+  });
+
   test("that was unmounted meanwhile keep it, and the uid, until somebody deletes the jail by hand", () => {
     onDisk();
     const uid = uidIn(m, "bob") ?? 0;

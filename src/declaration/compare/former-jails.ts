@@ -266,17 +266,17 @@ function whyItStays(
   const gone = left.map(({ path }) => path);
   try {
     const here = leaving.filter((one) => one.jail === jail);
+    const homes = here.flatMap(({ home }) => home ?? []);
     // Who lives there is told first.
     const isAlone = whoStays(jail, leaving, namesIn).length === 0;
     // Its deletion tells of a link.
-    if (isAlone && !isMissing(jail) && linkIn(jail) === undefined) requireNoOthersMounts(jail, first);
+    if (isAlone && !isMissing(jail) && linkIn(jail) === undefined) requireNoOthersMounts(jail, first, homes);
     requireNoHomeIn(jail, left, here);
     const which = { jail, unjail: false, userFiles: false, leaving: here, gone: left, others };
     const isThere = !isPlanned || planDelete({ ...which, first }).seen !== undefined;
     // A file system that is mounted on it is unmounted.
     const closed = isThere && isPlanned ? closedFiles(jail, [jail]) : undefined;
     if (closed !== undefined) return stays(closed);
-    const homes = here.flatMap(({ home }) => home ?? []);
     if (isThere) requireNothingElse(jail, [...homes, ...gone], first);
     return declared.length === 0 ? undefined : stays({ code: "has-users", message: declareAgain(declared) });
   } catch (error) {

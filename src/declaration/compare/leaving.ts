@@ -21,6 +21,7 @@ import { leaveCommand, shellsOutside } from "../../users/leaving.ts";
 import { type AllSetIds, foreseeSetIds, setIdsOf, setIdsText } from "../../users/set-ids.ts";
 import { unjailUser } from "../../users/unjail.ts";
 import { type FaultText, faultText, stays, waitsFor } from "../change.ts";
+import { plainIn } from "../kept-homes.ts";
 import type { Once, OnceUser } from "../once-shape.ts";
 import { absentFault, isDeleted } from "./absent.ts";
 import { closedAccounts, closedIn } from "./closed-accounts.ts";
@@ -117,11 +118,16 @@ export class Leavers {
     if (found?.fate === undefined) return { fate: undefined, fault: found?.fault };
     const { fate, fault } = found;
     if (fault === undefined && fate.how !== "stays") {
-      this.leaving.push({ name, jail, home: fate.home });
+      this.leaving.push({ name, jail, home: fate.home && this.#plain(jail, fate.home) });
       if (fate.how !== "line") this.#left.add(name);
       if (fate.home !== undefined) this.#moved.add(name);
     }
     return found;
+  }
+
+  #plain(jail: ByteString, home: ByteString): ByteString {
+    const { root } = this.jails.get(jail);
+    return root === undefined ? home : plainIn(root, home);
   }
 
   /** True if a jail is or was declared: apply forgets one that is gone, or makes it again. */

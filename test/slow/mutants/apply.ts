@@ -723,6 +723,15 @@ export const APPLY: readonly Mutant[] = [
     ["owners.of(former.uid, name) === undefined ?", "former.uid > 0 ?"],
   ]),
   ...within("src/declaration/once-of.ts", OF_LIVING, [['fault?.code === "uid-taken" ?', "false ?"]]),
+  ...within("src/declaration/compare/leaving.ts", "e2e/apply-linked-homes.test.ts", [
+    ["fate.home && this.#plain(jail, fate.home)", "fate.home"],
+  ]),
+  ...within("src/declaration/kept-homes.ts", "e2e/apply-linked-homes.test.ts", [
+    ["path: plainIn(root, placeOf(home).path)", "path: placeOf(home).path"],
+  ]),
+  ...within("src/declaration/kept-at.ts", "e2e/apply-linked-homes.test.ts", [
+    ["plain(home)) !== undefined", "normalPath(home.home)) !== undefined"],
+  ]),
   ...within("src/declaration/kept-at.ts", OF_LIVING, [['answered(() => owners.of(uid, ""))', "undefined"]]),
   ...within("src/declaration/uids-in-jails.ts", OF_LIVING, [
     ["isWanted(uid) && !isOwned(uid)", "isWanted(uid)"],
@@ -939,13 +948,15 @@ export const APPLY: readonly Mutant[] = [
     ],
   ]),
   ...within("src/declaration/compare/former-jails.ts", "e2e/apply-others-mounts.test.ts", [
-    ["requireNoOthersMounts(jail, first);", ";"],
+    ["requireNoOthersMounts(jail, first, homes);", ";"],
+    ["requireNoOthersMounts(jail, first, homes);", "requireNoOthersMounts(jail, first);"],
   ]),
   ...within("src/system/exchange.ts", "e2e/apply-others-mounts.test.ts", [
     [" && child.mountId === directory.mountId", ""],
   ]),
   ...within("src/jails/others-mounts.ts", "e2e/apply-others-mounts.test.ts", [
-    ["mount.isOnlyHere && !isEmpty(mount.place)", "false"],
+    ["mount.isOnlyHere && !isEmpty(mount, goes)", "false"],
+    ['`${isBefore ? first : ""}${unmount', "`${unmount"],
     ["if (inner.some((jail) => below(path, jail) !== undefined)) return [];", ""],
   ]),
   ...within("src/jails/whose-files.ts", STAYS, [
