@@ -18,6 +18,7 @@ import { mountRemedy, unmountedReason } from "../jail/fs/unmounted.ts";
 import { type JailRoot, openJailRoot, openTree } from "../jail/fs/walk.ts";
 import { requireReplaceable } from "../jail/fs/writable.ts";
 import { putFile, removePath } from "../jail/fs/write.ts";
+import { requireInPlace } from "../jail/record/displaced.ts";
 import { withHostAccounts } from "../jail/record/jail-lock.ts";
 import { type KnownJail, knownJails, openManifest, saveManifest } from "../jail/record/manifest.ts";
 import { isRecorded } from "../jail/record/moved.ts";
@@ -113,7 +114,7 @@ export function planMove(
   return { from: old, to: place, record, users, directoryUsers, moreUsers: services.unknown, files };
 }
 
-/** The error for an old path that still exists. `linked`: where a link of root's leads that is there. */
+/** The error for an old path that still exists. `linked`: where a link of root's leads that is there. Throws as requireInPlace. */
 function stillThere(
   old: ByteString,
   linked: ByteString | undefined,
@@ -121,7 +122,10 @@ function stillThere(
 ): JailkitError {
   const why = linked === undefined ? "still exists" : `leads through a symbolic link to ${display(linked)}`;
   const message = `${display(old)}: ${why}, so it was not moved`;
-  return (linked === undefined && explain()) || new JailkitError("not-moved", 1, message);
+  const explained = linked === undefined && explain();
+  if (explained) return explained;
+  if (linked === undefined) requireInPlace(old);
+  return new JailkitError("not-moved", 1, message);
 }
 
 /**

@@ -9,6 +9,7 @@ import { hostMountsIn } from "../jail/fs/host-mounts.ts";
 import { isMounted } from "../jail/fs/live-mounts.ts";
 import { jailMounts } from "../jail/fs/unmount.ts";
 import { openJailRoot } from "../jail/fs/walk.ts";
+import { requireInPlace } from "../jail/record/displaced.ts";
 import { isEmptied } from "../jail/record/emptied.ts";
 import { mountsOf } from "../jail/record/live.ts";
 import { openManifest } from "../jail/record/manifest.ts";
@@ -45,6 +46,8 @@ export function planForget(jail: ByteString, withUsers: boolean): ForgetPlan {
   const present = !isMissing(jail);
   const users = allUsers.filter((user) => user.jail === jail);
   if (users.length > 0 && !withUsers && present && !isKnownEmptied(jail)) {
+    // There, nobody can be taken out.
+    requireInPlace(jail);
     const names = users.map(({ name }) => display(name)).join(", ");
     const leave = leaveCommand(users, shellsOutside(jail), { move: false });
     const why = `users live in it (${names}), and without a record jk_update does not update its programs`;

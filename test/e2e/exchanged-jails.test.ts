@@ -1,6 +1,7 @@
 /** Declared jails that have exchanged their paths: each tool says what `jailkit apply` says, and none works in them. */
 import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { REPORT_SCHEMAS } from "../../build/schemas.ts";
+import { errorReportSchema } from "../../src/cli/report-schema.ts";
 import type { Machine } from "../machine/machine.ts";
 import { reportOf } from "../report.ts";
 import { linesOf, openApplyMachine } from "./apply-scene.ts";
@@ -115,6 +116,30 @@ test("what changes the contents of a jail refuses, in the same words, and change
   }
   expect(all()).toBe(before);
   m.write("/etc/fstab", fstab);
+  sh(REMEDY);
+  settled();
+});
+
+test("what forgets a jail, or lets its users follow it, has the same words, and the command that heals", () => {
+  exchange();
+  const before = all();
+  for (const [command, told] of [
+    [["jailkit", "forget", A], OF_A],
+    [["jailkit", "forget", B], OF_B],
+    [["jailkit", "adopt", "--moved", A, B], OF_A],
+    [["jailkit", "adopt", "--moved", B, A], OF_B],
+    [["jailkit", "adopt", "--moved", A], OF_A],
+  ] as const) {
+    const { status, stderr } = m.run([...command]);
+    expect([command, status, stderr]).toEqual([
+      command,
+      1,
+      `jailkit ${command[1]}: ${command.find((word) => word.startsWith("/"))}: ${told}\n`,
+    ]);
+  }
+  const adopts = reportOf(errorReportSchema, m.run(["jailkit", "adopt", "--json", "--moved", A, B]).stdout);
+  expect(adopts.problems).toMatchObject([{ code: "moved", remedy: REMEDY }]);
+  expect(all()).toBe(before);
   sh(REMEDY);
   settled();
 });
