@@ -171,6 +171,31 @@ test("the path of one is empty, and its directory is at that of the other", () =
   settled();
 });
 
+test("jailkit apply sees it also when all that was recorded is lost", () => {
+  const letters = () => sh(`cat ${A}/home/ann/letter ${B}/home/bob/letter`);
+  sh(`echo ann >${A}/home/ann/letter; echo bob >${B}/home/bob/letter`);
+  exchange();
+  m.remove("/var/lib/jailkit");
+  const before = sh(`find ${A} ${B} /etc/passwd -printf '%p %s %m %U %T@ %i\\n' | sort`);
+  for (const options of [["--check"], [], ["--prune"]]) {
+    const { status, changes, summary } = linesOf(m, ...options);
+    const moved = summary.problems.filter(({ code }) => code === "moved");
+    expect([status, changes.filter((change) => change.status !== "not-done")]).toEqual([1, []]);
+    expect(moved.map(({ path, remedy }) => [path, remedy])).toEqual([
+      [A, REMEDY],
+      [B, null],
+    ]);
+    expect(moved[0]?.message).toContain(
+      `those of the users of '${B}', such as 'bob', and the other way round`,
+    );
+  }
+  expect(sh(`find ${A} ${B} /etc/passwd -printf '%p %s %m %U %T@ %i\\n' | sort`)).toBe(before);
+  sh(REMEDY);
+  expect(linesOf(m)).toMatchObject({ status: 0, summary: { problems: [] } });
+  expect(letters()).toBe("ann\nbob\n");
+  settled();
+});
+
 test("jails that were restored, whose directories are all others, are worked in as ever", () => {
   sh(`cp -a ${A} /srv/x; rm -r ${A}; mv /srv/x ${A}`);
   m.must(["jk_update", A]);

@@ -52,6 +52,25 @@ function areRenamed(paths: readonly ByteString[]): boolean {
   return new Set(parents).size === 1 && paths.every((path) => !mounts.has(path) && onlyRootExchanges(path));
 }
 
+/** The command that exchanges the paths of two jails; "" if that takes more. */
+export function exchangeBack(one: ByteString, other: ByteString): Remedy {
+  return answered(() => areRenamed([one, other])) === true ? renames(exchange(one, other)) : "";
+}
+
+type Renames = readonly (readonly [ByteString, ByteString])[];
+
+const exchange = (one: ByteString, other: ByteString): Renames => {
+  const aside = freeName(one, ".moved");
+  return [
+    [one, aside],
+    [other, one],
+    [aside, other],
+  ];
+};
+
+const renames = (moves: Renames): Remedy =>
+  allOf(moves.map(([from, to]): Remedy => `mv -nT ${operands(from, to)}`));
+
 /**
  * Finds jails that are at the paths of others, by the identities of their directories: after a move that was not followed, or
  * not to the end, and where two have exchanged their paths. `known`: the paths of all known jails.
@@ -132,8 +151,7 @@ export class Displaced {
   /** `at`: where the directory is that the fault of `path` is about. */
   #moveBack(what: string, path: ByteString, at: ByteString): MovedFault {
     const chain = this.#chainAt(at);
-    const moves = answered(() => this.#movesBack(chain)) ?? [];
-    const remedy = allOf(moves.map(([from, to]): Remedy => `mv -nT ${operands(from, to)}`));
+    const remedy = renames(answered(() => this.#movesBack(chain)) ?? []);
     const all = `${what}, so nothing is done in the two: move each jail back to its path`;
     const fault = { code: "moved", isExchanged: true } as const;
     if (remedy === "") return { ...fault, message: all };
@@ -162,7 +180,7 @@ export class Displaced {
   }
 
   /** The renames after which each directory is where it was; none if that takes more. */
-  #movesBack(paths: readonly [ByteString, ...ByteString[]]): readonly (readonly [ByteString, ByteString])[] {
+  #movesBack(paths: readonly [ByteString, ...ByteString[]]): Renames {
     if (!areRenamed(paths)) return [];
     const [first] = paths;
     const last = paths.at(-1) ?? first;
