@@ -9,8 +9,10 @@ import { allOf, type Remedy } from "../cli/remedy.ts";
 import { operands } from "../cli/shell-word.ts";
 import { readJailAccounts } from "../jail/accounts/accounts.ts";
 import { jailedUsers } from "../jail/accounts/jailed-users.ts";
+import { jailIdAt } from "../jail/fs/directory-id.ts";
 import { isMounted } from "../jail/fs/live-mounts.ts";
 import { isDirectory, type JailRoot, openJailRoot } from "../jail/fs/walk.ts";
+import { declaredDirectories } from "../jail/record/declared-file.ts";
 import { mountsOf } from "../jail/record/live.ts";
 import { openManifest } from "../jail/record/manifest.ts";
 import { ANEW, isRecorded } from "../jail/record/moved.ts";
@@ -86,6 +88,10 @@ function isOld(record: KnownJail, to: ByteString): boolean {
   const [here, there] = [statIfPresent(AT_FDCWD, path), statIfPresent(AT_FDCWD, to)];
   if (here === undefined || there === undefined || sameFile(here, there)) return false;
   if (jailedUsers().some(({ jail }) => jail === to)) return false;
+  // Another jail has come to its path: that one is not new.
+  const id = jailIdAt(path);
+  if (id !== undefined && declaredDirectories().some((one) => one.path !== path && one.directoryId === id))
+    return false;
   return isRecorded(path, record) && isRecorded(to, record, REGISTRY, false);
 }
 

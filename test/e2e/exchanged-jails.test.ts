@@ -166,6 +166,9 @@ test("the path of one is empty, and its directory is at that of the other", () =
     // A jail that is missing is a warning of jk_update.
     if (command[0] !== "jk_update") expect({ command, status }).not.toMatchObject({ status: 0 });
   }
+  // What is at its path is no new jail.
+  const { status, stderr } = m.run(["jailkit", "adopt", "--moved", B, "/kept/far/b"]);
+  expect([status, stderr]).toEqual([1, `jailkit adopt: ${B}: ${OF_B}\n`]);
   expect(m.exists(A)).toBe(false);
   sh(`${remedy}; mv /kept/far/b ${B}`);
   settled();

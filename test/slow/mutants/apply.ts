@@ -631,6 +631,9 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/regrouped.ts", "e2e/apply-leaves.test.ts", [
     ["answered(() => isIn(name)) === true ?", "false ?"],
   ]),
+  ...within("src/declaration/remade.ts", "e2e/exchanged-jails.test.ts", [
+    ["one.path !== path && one.directoryId === id", "false"],
+  ]),
   ...within("src/declaration/remade.ts", "e2e/adopt-remade.test.ts", [
     ["isHarmless(usage) &&", ""],
     ["sameFile(here, there)", "false"],
