@@ -25,7 +25,7 @@ export interface AccountFault {
   readonly remedy: Remedy | undefined;
   /** What else may be done, and when; printable. */
   readonly otherwise?: ByteString | undefined;
-  /** The section that declares an account, if `jailkit config check` has an error of it that says the same. */
+  /** The section that declares an account, if `jailkit config check` may have an error of it that says the same. */
   readonly declared?: DeclaringSection | undefined;
 }
 

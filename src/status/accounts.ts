@@ -209,7 +209,8 @@ function faultsIn(one: InJail, meantOf: AskMeant): AccountFault[] {
     // It may be another account that is meant, which apply knows.
     ...one.ofLines.map((fault): AccountFault => {
       if (fault.kind === "no-group") return { ...fault, declared: sections().get(fault.subject) };
-      return fault.kind === "changed" && isDeclared(fault.subject) ? { ...fault, remedy: APPLY } : fault;
+      const declared = fault.kind === "changed" ? sections().get(fault.subject) : undefined;
+      return declared === undefined ? fault : { ...fault, remedy: APPLY, declared };
     }),
     ...one.otherShells.map((fault): AccountFault => ({ kind: "old-shell", subject: jail, ...fault })),
     ...one.twoHomes.map(({ users: [first, ...more], error }): AccountFault => {

@@ -161,10 +161,18 @@ const OF_JAIL: ReadonlySet<FindingKind> = new Set([
   "two-homes",
 ]);
 
-function accountFindings({ accounts }: MachineFacts): StatusFinding[] {
-  return accounts.map(({ kind, subject, message, remedy, otherwise }) => {
+function accountFindings({ accounts, config }: MachineFacts): StatusFinding[] {
+  // With the uid of another account, apply does nothing for it: the error of the file says what helps.
+  const taken = new Set(
+    config.findings.flatMap(({ code, file, line }) => (code === "taken" ? `${line} ${file}` : [])),
+  );
+  const isRefused = ({ kind, declared }: (typeof accounts)[number]) =>
+    kind === "changed" && declared !== undefined && taken.has(`${declared.line} ${declared.file}`);
+  return accounts.flatMap((fault) => {
+    if (isRefused(fault)) return [];
+    const { kind, subject, message, remedy, otherwise } = fault;
     const show = `${OF_JAIL.has(kind) ? CHECK : EXPLAIN} ${operands(subject)}`;
-    return { kind, subject, message, otherwise, commands: commandsOf(remedy, show) };
+    return [{ kind, subject, message, otherwise, commands: commandsOf(remedy, show) }];
   });
 }
 

@@ -615,6 +615,9 @@ export const APPLY: readonly Mutant[] = [
     ["return isWanted ?", "return true ?"],
     ["otherShells.length > 0 ? []", "otherShells === null ? []"],
   ]),
+  ...within("src/status/findings.ts", "e2e/status-declared.test.ts", [
+    ['kind === "changed" && declared !== undefined && taken.has', "false && taken.has"],
+  ]),
   ...within("src/status/rules.ts", "e2e/status-declared.test.ts", [
     [
       "hostSection(ini, user, accounts) === undefined ?",
