@@ -402,8 +402,8 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/status/accounts.ts", "e2e/status-declared.test.ts", [
     ["isClosed(shell) && !fromService", "false"],
     ["one.closed.filter(({ name }) => isDeclared(name))", "one.closed"],
-    ['fault.kind === "changed" && isDeclared(fault.subject)', "false"],
-    ["declared === undefined ? fault", "true ? fault"],
+    ['fault.kind === "changed" ?', "false ?"],
+    ["declared === undefined ? fault : { ...fault, otherwise", "true ? fault : { ...fault, otherwise"],
   ]),
   ...within("src/status/config-findings.ts", "e2e/status-declared.test.ts", [
     ["!told.has(placeOf(one, one.code))", "true"],
