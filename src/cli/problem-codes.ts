@@ -203,6 +203,7 @@ export const PROBLEM_CODES = {
   terminal: "the terminal could not be guarded",
   "two-homes": "the home of an account is another directory in its jail than for the host",
   "two-sections": "two files have a section with the same name",
+  "uid-changed": "an account has another uid than before, to which its home belongs",
   "uid-differs": "an account has another uid than the declared one",
   "uid-taken": "a uid belongs to another account",
   "unknown-capability": "there is no such capability",

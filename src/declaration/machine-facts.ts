@@ -71,7 +71,7 @@ export interface DeclarationFacts {
     account: PasswdEntry | undefined,
   ): FaultText | undefined;
   /** As UidOwners. */
-  readonly uidOwners: Pick<UidOwners, "of" | "had">;
+  readonly uidOwners: Pick<UidOwners, "of" | "had" | "lost">;
   missingHome: typeof missingHome;
   /** Whether a program of this name is found as jk_cp finds it. */
   isProgram(name: ByteString): boolean;

@@ -105,7 +105,7 @@ export function reportPlace(
     const fix = fixOf(section, fault);
     report(keyPlace(section, "home"), "error", fault.code, `${shown} ${fault.message}`, fix);
   } else if (isOutside) reportMissingHome(section, account, jail, context);
-  const shared = answered(() => sharedUidFault({ directory }, account, facts.uidOwners));
+  const shared = sharedFault(section, account, facts);
   if (shared !== undefined)
     report(section, "error", "taken", `${quoted(name)}: ${shared.message}`, fixBy(shared.remedy));
   if (!directory) return;
@@ -124,6 +124,13 @@ export function reportPlace(
   }
 }
 
+/** Why an account gets nothing, since its uid is that of another one, or not that of its home. */
+const sharedFault = (section: IniSection, account: PasswdEntry, { uidOwners }: FactContext["facts"]) =>
+  answered(() => {
+    const { directory = false, uid = "" } = readKeys(section, userKeys);
+    return sharedUidFault({ directory, uid: uidIn(uid) }, account, uidOwners);
+  });
+
 const fixBy = (remedy: Remedy | undefined): Fix =>
   remedy === undefined ? { kind: "none" } : { kind: "command", text: remedy };
 
@@ -140,7 +147,7 @@ export function reportKept(
   if (jail === "" || uid === undefined || uid === 0 || (account === undefined && directory)) return;
   const fault = answered(() =>
     // Of such a uid it is told with the place.
-    account !== undefined && sharedUidFault({ directory }, account, facts.uidOwners) !== undefined
+    account !== undefined && sharedFault(section, account, facts) !== undefined
       ? undefined
       : facts.keptHome({ name, jail, home, directory }, uid, account),
   );

@@ -115,8 +115,9 @@ export function userNow(
   { changes = [], fault, onlyTakes, homeId, uid }: Partial<UserWork>,
   before: OnceUser | undefined,
 ): OnceUser | undefined {
-  // With the uid of another account it is that by a mistake: what it was before stays known.
-  const now = fault?.code === "uid-taken" ? { homeId: undefined, uid: undefined } : { homeId, uid };
+  // With the uid of another account it is that by a mistake, as with one that does not own its home: what it was before stays known.
+  const isMistaken = fault?.code === "uid-taken" || fault?.code === "uid-changed";
+  const now = isMistaken ? { homeId: undefined, uid: undefined } : { homeId, uid };
   const once = before && withAccount(before, now.homeId, now.uid);
   const whole = fault === undefined ? user : { ...user, keys: undefined };
   const isHere = once === undefined || once.jail === user.jail;

@@ -18,6 +18,7 @@ const BY_CODE: Readonly<Record<string, string>> = {
   "bad-uid": "uid",
   "kept-home": "uid",
   "no-id": "uid",
+  "uid-changed": "uid",
   "uid-differs": "uid",
   "uid-taken": "uid",
   "no-such-group": "groups",

@@ -7,6 +7,8 @@ import type { HostAccounts } from "../system/host-accounts.ts";
 import { hostUser } from "../system/name-services.ts";
 import { homeFor } from "../users/jail-side.ts";
 import type { FaultText } from "./change.ts";
+import { isUntouched } from "./creating.ts";
+import { homeIdAnywhere } from "./ids.ts";
 import type { DeclaredUser } from "./model.ts";
 import { type Once, type OnceUser, uidOf } from "./once-shape.ts";
 import { declaredHere } from "./read.ts";
@@ -22,6 +24,15 @@ export interface UidOwner {
   readonly name: ByteString;
   /** There is no such account now. */
   readonly isDeclared: boolean;
+}
+
+/** A uid that an account had. */
+interface LostUid {
+  readonly uid: number;
+  /** Who has it now. */
+  readonly to: ByteString | undefined;
+  /** Each of these has lost its own, too, and gets that back. */
+  readonly isFree: boolean;
 }
 
 interface Sources {
@@ -54,9 +65,17 @@ export class UidOwners {
 
   /** The uid with which somebody was declared once. */
   had = (name: ByteString): number | undefined => {
-    this.#once ??= new Map(this.sources.before().users.map((user) => [user.name, user]));
-    const user = this.#once.get(name);
+    const user = this.#onceOf(name);
     return user && uidOf(user);
+  };
+
+  /** Who has lost the uid with which it was declared once, which its home belongs to still; undefined for another account. */
+  lost = (account: PasswdEntry): LostUid | undefined => {
+    const uid = this.#lostUid(account);
+    if (uid === undefined) return undefined;
+    const to = this.#othersWith(uid, account);
+    const isFree = to.every((one) => this.#isDeclared(one.name) && this.#lostUid(one) !== undefined);
+    return { uid, to: to[0]?.name, isFree };
   };
 
   /**
@@ -70,9 +89,8 @@ export class UidOwners {
   }
 
   #all(uid: number, name: ByteString, former: ByteString | undefined): UidOwner[] {
-    const { userByName, userByUid } = this.sources.accounts;
-    const first = userByUid(uid);
-    const there = [first, ...this.#localOf(uid)].flatMap((one) => one?.name ?? []);
+    const { userByName } = this.sources.accounts;
+    const there = this.#accountsOf(uid).map((one) => one.name);
     const known = former !== undefined && userByName(former)?.uid === uid ? [former] : [];
     const found = [...there, ...known].map((one) => ({ name: one, isDeclared: false }));
     return [...found, ...this.#declaredWith(uid, name, former)].filter((one) => one.name !== name);
@@ -82,12 +100,11 @@ export class UidOwners {
   #declaredWith(uid: number, name: ByteString, former: ByteString | undefined): UidOwner[] {
     if (this.had(name) === uid) return [];
     this.#claims ??= Map.groupBy(this.sources.declared(), (one) => one.uid ?? this.had(one.name));
-    this.#names ??= new Set(this.sources.declared().map((one) => one.name));
     const all = this.#claims.get(uid) ?? [];
     // Of two sections that say the same uid the text itself tells.
     const isSaid = all.some((one) => one.name === name && one.uid === uid);
     const claims = all.filter((one) => !(isSaid && one.uid === uid)).map((one) => one.name);
-    const back = former !== undefined && this.#names.has(former) ? [former] : [];
+    const back = former !== undefined && this.#isDeclared(former) ? [former] : [];
     return [...claims, ...back].flatMap((one) => {
       const account = this.sources.accounts.userByName(one);
       const isIt = account === undefined || account.uid === uid;
@@ -95,9 +112,37 @@ export class UidOwners {
     });
   }
 
-  #localOf(uid: number): readonly PasswdEntry[] {
+  /** Undefined also if it may be another account: none has had to do with either uid, and it was given a password, or was created again. */
+  #lostUid(account: PasswdEntry): number | undefined {
+    const { name, home, uid: now } = account;
+    const uid = this.had(name);
+    if (uid === undefined || uid === now || homeIdAnywhere({ home, uid }) === undefined) return undefined;
+    const wasOfOther = () =>
+      this.sources.before().users.some((one) => one.name !== name && uidOf(one) === now);
+    const isSame =
+      this.#othersWith(uid, account).length > 0 ||
+      wasOfOther() ||
+      isUntouched(name, this.#onceOf(name)?.createdDay);
+    return isSame ? uid : undefined;
+  }
+
+  #othersWith(uid: number, { name }: Pick<PasswdEntry, "name">): readonly PasswdEntry[] {
+    return this.#accountsOf(uid).filter((one) => one.name !== name);
+  }
+
+  #accountsOf(uid: number): readonly PasswdEntry[] {
     this.#local ??= Map.groupBy(localUsers(), (one) => one.uid);
-    return this.#local.get(uid) ?? [];
+    return [this.sources.accounts.userByUid(uid) ?? [], this.#local.get(uid) ?? []].flat();
+  }
+
+  #onceOf(name: ByteString): OnceUser | undefined {
+    this.#once ??= new Map(this.sources.before().users.map((user) => [user.name, user]));
+    return this.#once.get(name);
+  }
+
+  #isDeclared(name: ByteString): boolean {
+    this.#names ??= new Set(this.sources.declared().map((one) => one.name));
+    return this.#names.has(name);
   }
 }
 

@@ -1,6 +1,8 @@
 /** `jailkit apply` for users whose accounts have got other uids than those with which it created them. */
 import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { REPORT_SCHEMAS } from "../../build/schemas.ts";
 import type { Machine } from "../machine/machine.ts";
+import { reportOf } from "../report.ts";
 import { did, KEYS, linesOf, openApplyMachine } from "./apply-scene.ts";
 import { typeRemedy } from "./remedies-scene.ts";
 
@@ -170,5 +172,142 @@ describe("an account that no run has found declared", () => {
       "user ann: the account stays, as it may be another one than was declared; userdel ann removes it";
     expect([did(m, "--prune"), warnings]).toEqual([[], [[stays], [stays]]]);
     expect([m.ids("ann").uid, line()]).toEqual([31000, before]);
+  });
+});
+
+describe("uids that somebody has edited in passwd(5), while the homes are of those of before,", () => {
+  const OTHER = "/srv/other";
+  const [ANN, BOB, CORA] = ["ann", "bob", "cora"] as const;
+  const ALL_THREE = [ANN, BOB, CORA];
+  const logsIn = (name: string) =>
+    m.run(["su", "-", name, "-c", "echo x > own; cat letter"]).stdout === `of ${name}\n`;
+  /** Gives accounts uids as an editor does. */
+  const edit = (uids: Readonly<Record<string, number>>) => {
+    const line = ([name, uid]: [string, number]) => `s/^${name}:x:[0-9]*:/${name}:x:${uid}:/`;
+    sh(`sed -i '${Object.entries(uids).map(line).join(";")}' /etc/passwd`);
+  };
+  const told = () => {
+    const [checked, ran] = [linesOf(m, "--check", "--prune"), linesOf(m, "--prune")];
+    expect(ran.summary.problems).toEqual(checked.summary.problems);
+    expect([checked.changes, ran.changes]).toEqual([[], []]);
+    const { stdout } = m.run(["jailkit", "config", "check", "--json"]);
+    const { findings } = reportOf(REPORT_SCHEMAS["jailkit config"], stdout);
+    expect(findings.map(({ remedy }) => remedy)).toEqual(ran.summary.problems.map(({ remedy }) => remedy));
+    return ran.summary.problems;
+  };
+  let uids: Record<string, number>;
+  const uidOf = (name: string) => uids[name] ?? 0;
+  /** All is as it was made, and all log in. */
+  const expectAsBefore = () => {
+    m.must(["jailkit", "apply", "--prune"]);
+    expect([did(m, "--prune"), ALL_THREE.map(logsIn)]).toEqual([[], [true, true, true]]);
+    for (const name of ALL_THREE) expect(m.ids(name).uid).toBe(uidOf(name));
+    expect(sh(`find ${J}/home ${OTHER}/home -name '*.old'`).stdout).toBe("");
+  };
+
+  beforeAll(() => {
+    declare("other", `[jail ${OTHER}]\nsections = uidbasics, basicshell\n`);
+  });
+  beforeEach(() => {
+    m.run(["userdel", CORA]);
+    sh(`rm -rf ${OTHER}`);
+    declare(CORA, user(CORA).replace(J, OTHER));
+    m.must(["jailkit", "apply"]);
+    uids = Object.fromEntries(ALL_THREE.map((name) => [name, m.ids(name).uid]));
+    for (const name of ALL_THREE)
+      sh(`cd /srv/*/home/${name}; echo of ${name} > letter; chown ${name} letter; chmod 600 letter`);
+    expect(ALL_THREE.map(logsIn)).toEqual([true, true, true]);
+  });
+  afterAll(() => {
+    m.run(["userdel", CORA]);
+    for (const name of [CORA, "other"]) m.remove(`${D}/${name}.ini`);
+  });
+
+  test.each([
+    ["of two in one jail are exchanged", [ANN, BOB]],
+    ["of two in two jails are exchanged", [ANN, CORA]],
+    ["of three are exchanged", [ANN, BOB, CORA]],
+  ])("%s: each gets its own back by the remedies", (_, names) => {
+    const next = (at: number) => names[(at + 1) % names.length] ?? ANN;
+    edit(Object.fromEntries(names.map((name, at) => [name, uidOf(next(at))])));
+    const problems = told();
+    expect(problems.map(({ code, path, remedy }) => [code, path, remedy])).toEqual(
+      names.map((name) => ["uid-changed", name, `usermod -o -u ${uidOf(name)} ${name}`]),
+    );
+    for (const { remedy } of problems) typeRemedy(m, `${remedy}`);
+    expectAsBefore();
+  });
+
+  test("which have been exchanged: the first remedy alone has the next run tell the second one", () => {
+    edit({ ann: uidOf(BOB), bob: uidOf(ANN) });
+    const [first] = told();
+    typeRemedy(m, `${first?.remedy}`);
+    const [second, ...more] = told();
+    expect([second?.code, second?.remedy, more]).toEqual(["uid-taken", `usermod -u ${uidOf(BOB)} bob`, []]);
+    typeRemedy(m, `${second?.remedy}`);
+    expectAsBefore();
+  });
+
+  test("of which one got the other's former one: both get their own back", () => {
+    edit({ ann: 31000, cora: uidOf(ANN) });
+    const problems = told();
+    const home = `${OTHER}/home/cora`;
+    const give = `chown -hR --from=+${uidOf(CORA)} +${uidOf(ANN)} ${home}`;
+    expect(problems).toMatchObject([
+      { path: ANN, remedy: `usermod -o -u ${uidOf(ANN)} ann` },
+      {
+        path: CORA,
+        message: `user cora: has the uid ${uidOf(ANN)}, and its home '${home}' belongs to the uid that it had, ${uidOf(CORA)}: logins are refused; give the account its own back, with: usermod -u ${uidOf(CORA)} cora; or, if the new one is meant, give it the home: ${give}`,
+        remedy: `usermod -u ${uidOf(CORA)} cora`,
+      },
+    ]);
+    for (const { remedy } of problems) typeRemedy(m, `${remedy}`);
+    expectAsBefore();
+  });
+
+  test("of one alone: it gets its own back, or the home for the new one", () => {
+    edit({ ann: 31000 });
+    const [problem] = told();
+    const give = `chown -hR --from=+${uidOf(ANN)} +31000 ${J}/home/ann`;
+    expect([problem?.remedy, problem?.message.endsWith(`give it the home: ${give}`)]).toEqual([
+      `usermod -u ${uidOf(ANN)} ann`,
+      true,
+    ]);
+    typeRemedy(m, `${problem?.remedy}`);
+    expectAsBefore();
+    edit({ ann: 31000 });
+    typeRemedy(m, give);
+    m.must(["jailkit", "apply", "--prune"]);
+    expect([did(m, "--prune"), ALL_THREE.map(logsIn), m.ids(ANN).uid]).toEqual([
+      ...[[], [true, true, true]],
+      31000,
+    ]);
+  });
+
+  test("of one whose former uid an account has by usermod(8): no command, and the ways that heal", () => {
+    edit({ ann: 31000 });
+    m.must(["usermod", "-u", `${uidOf(ANN)}`, CORA]);
+    const [problem] = linesOf(m, "--prune").summary.problems;
+    const ways = [
+      `usermod -u ${uidOf(ANN)} ann`,
+      `chown -hR --from=+${uidOf(ANN)} +31000 ${J}/home/ann`,
+    ] as const;
+    expect([problem?.code, problem?.remedy, problem?.message]).toEqual([
+      "uid-changed",
+      null,
+      `user ann: has the uid 31000, and its home '${J}/home/ann' belongs to the uid that it had, ${uidOf(ANN)}, which 'cora' has now: logins are refused; give 'cora' another one by usermod -u, and then give the account its own back, with: ${ways[0]}; or, if the new one is meant, give it the home: ${ways[1]}`,
+    ]);
+    m.must(["usermod", "-u", "31001", CORA]);
+    typeRemedy(m, ways[0]);
+    expect([linesOf(m, "--prune").status, ALL_THREE.map(logsIn)]).toEqual([0, [true, true, true]]);
+  });
+
+  test("as declared, or by usermod(8), which gives the homes with them: that is as declared", () => {
+    sh(`usermod -u 31000 ann; usermod -u ${uidOf(ANN)} bob; usermod -u ${uidOf(BOB)} ann`);
+    m.must(["jailkit", "apply", "--prune"]);
+    expect([did(m, "--prune"), ALL_THREE.map(logsIn)]).toEqual([[], [true, true, true]]);
+    edit({ cora: 31000 });
+    declare(CORA, user(CORA, "uid = 31000\n").replace(J, OTHER));
+    expect(linesOf(m, "--prune").summary.problems).toMatchObject([{ path: CORA, code: "foreign-home" }]);
   });
 });

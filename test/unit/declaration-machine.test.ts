@@ -44,7 +44,7 @@ const facts: DeclarationFacts = {
   hostDirectory: (path) => (path === "/link" ? "/etc" : undefined),
   systemFault: () => undefined,
   keptHome: () => undefined,
-  uidOwners: { of: () => undefined, had: () => undefined },
+  uidOwners: { of: () => undefined, had: () => undefined, lost: () => undefined },
   newJailFault: () => undefined,
   exists: (path) => ["/usr/bin/tool", "/usr/bin/a b", "/link", "/srv/a", "/srv/\xc3\xa4"].includes(path),
   isDirectory: (path) => path === "/usr",
@@ -256,6 +256,7 @@ test("an account of a directory has a uid of its own", () => {
     uidOwners: {
       of: (uid: number) => (uid === 2002 ? { name: "bert", isDeclared: false } : undefined),
       had: () => undefined,
+      lost: () => undefined,
     },
   };
   expect(codes(user("other", "directory = 1"), given)).toEqual(["error 1:1 taken"]);

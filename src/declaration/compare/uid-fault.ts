@@ -1,8 +1,11 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
+import { normalPath } from "../../../ffi/paths.ts";
+import { quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
 import type { Remedy } from "../../cli/remedy.ts";
 import { operands, shellWord } from "../../cli/shell-word.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
+import { adviceAt } from "../../system/exchange.ts";
 import { livesIn } from "../../system/separator.ts";
 import { whyKeysStay } from "../../users/kernel-objects.ts";
 import { newNameFault } from "../../users/new-account.ts";
@@ -62,10 +65,11 @@ export function renameAdvice(
  * own, also outside of the jail. One that is no directory's may share its uid since before it was declared, as a second name of one customer.
  */
 export function sharedUidFault(
-  { directory }: Pick<DeclaredUser, "directory">,
-  { name, uid }: Pick<PasswdEntry, "name" | "uid">,
-  owners: Pick<UidOwners, "of" | "had">,
+  { directory, uid: declared }: Pick<DeclaredUser, "directory" | "uid">,
+  account: PasswdEntry,
+  owners: Pick<UidOwners, "of" | "had" | "lost">,
 ) {
+  const { name, uid } = account;
   // That of root has a message of its own.
   if (uid === 0) return undefined;
   if (directory) {
@@ -75,7 +79,7 @@ export function sharedUidFault(
   const former = { uid: owners.had(name) };
   if (former.uid === undefined || former.uid === uid) return undefined;
   const owner = owners.of(uid, name);
-  if (owner === undefined) return undefined;
+  if (owner === undefined) return declared === uid ? undefined : lostUidFault(account, owners);
   const remedy: Remedy | undefined =
     owners.of(former.uid, name) === undefined ? `usermod -u ${former.uid} ${operands(name)}` : undefined;
   const advice =
@@ -83,4 +87,28 @@ export function sharedUidFault(
       ? "give one of the two another uid"
       : `give the account its own back, with: ${remedy}`;
   return { ...uidOfOther(uid, owner, advice), remedy };
+}
+
+/**
+ * Why an account with another uid than it was declared with gets nothing: somebody has edited passwd(5), as usermod(8) would have
+ * given it its home, and the files in that one are not there for whoever has the uid now.
+ */
+function lostUidFault(account: PasswdEntry, owners: Pick<UidOwners, "lost">) {
+  const lost = owners.lost(account);
+  if (lost === undefined) return undefined;
+  const { name, uid, home } = account;
+  const place = normalPath(home);
+  const { to, isFree } = lost;
+  const whose = to === undefined ? "" : `, which ${quoted(to)} has now`;
+  const what = `has the uid ${uid}, and its home ${quoted(place)} belongs to the uid that it had, ${lost.uid}${whose}: logins are refused; `;
+  // Until the other one has got back its own, too, both have this one.
+  const isShared = to !== undefined && isFree;
+  const back: Remedy = isShared
+    ? `usermod -o -u ${lost.uid} ${operands(name)}`
+    : `usermod -u ${lost.uid} ${operands(name)}`;
+  const give = adviceAt(place, `chown -hR --from=+${lost.uid} +${uid} ${operands(place)}`).advice;
+  const orGive = isShared ? "" : `; or, if the new one is meant, give it the home: ${give}`;
+  const first = to === undefined || isFree ? "" : `give ${quoted(to)} another one by usermod -u, and then `;
+  const message = `${what}${first}give the account its own back, with: ${back}${orGive}`;
+  return { code: "uid-changed", message, remedy: isFree ? back : undefined } as const satisfies FaultText;
 }

@@ -715,7 +715,7 @@ export const APPLY: readonly Mutant[] = [
   ]),
   ...within("src/declaration/uid-owners.ts", OF_LIVING, [
     ["hostPath({ path: jail }, homeFor(account, jail)) !== place", "true"],
-    ["[first, ...this.#localOf(uid)]", "[first]"],
+    [", this.#local.get(uid) ?? []]", "]"],
     ["userByName(former)?.uid === uid ? [former] : []", "false ? [former] : []"],
     ["account === undefined || account.uid === uid;", "account?.uid === uid;"],
     ["if (this.had(name) === uid) return [];", ""],
@@ -728,7 +728,6 @@ export const APPLY: readonly Mutant[] = [
     ],
     ["owners.of(former.uid, name) === undefined ?", "former.uid > 0 ?"],
   ]),
-  ...within("src/declaration/once-of.ts", OF_LIVING, [['fault?.code === "uid-taken" ?', "false ?"]]),
   ...within("src/declaration/compare/leaving.ts", "e2e/apply-linked-homes.test.ts", [
     ["fate.home && this.#plain(jail, fate.home)", "fate.home"],
   ]),
@@ -738,12 +737,23 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/kept-at.ts", "e2e/apply-linked-homes.test.ts", [
     ["plain(home)) !== undefined", "normalPath(home.home)) !== undefined"],
   ]),
+  ...within("src/declaration/compare/uid-fault.ts", OTHER_UIDS, [
+    ["declared === uid ? undefined : lostUidFault(account, owners)", "lostUidFault(account, owners)"],
+    ["to !== undefined && isFree;", "to !== undefined;"],
+    ["remedy: isFree ? back : undefined", "remedy: back"],
+  ]),
+  ...within("src/declaration/uid-owners.ts", OTHER_UIDS, [
+    [" || homeIdAnywhere({ home, uid }) === undefined", ""],
+    ["this.#isDeclared(one.name) && this.#lostUid(one) !== undefined", "this.#isDeclared(one.name)"],
+  ]),
+  ...within("src/declaration/once-of.ts", OTHER_UIDS, [['|| fault?.code === "uid-changed"', ""]]),
+  ...within("src/declaration/once-of.ts", OF_LIVING, [['fault?.code === "uid-taken"', "false"]]),
   ...within("src/declaration/kept-at.ts", OF_LIVING, [['answered(() => owners.of(uid, ""))', "undefined"]]),
   ...within("src/declaration/uids-in-jails.ts", OF_LIVING, [
     ["isWanted(uid) && !isOwned(uid)", "isWanted(uid)"],
   ]),
   ...within("src/declaration/machine-place.ts", OF_LIVING, [
-    ["sharedUidFault({ directory }, account, facts.uidOwners) !== undefined", "false"],
+    ["sharedFault(section, account, facts) !== undefined", "false"],
   ]),
   ...within("src/declaration/kept-homes.ts", KEPT, [
     ["this.#going.has(uid) || this.hasAny(uid, isOwn)", "this.hasAny(uid, isOwn)"],
