@@ -34,7 +34,7 @@ export const changeReport = (
   }) satisfies ApplyChange;
 
 /** What `jailkit config check` says of a place of a declaration. */
-type AskFinding = (
+export type AskFinding = (
   place: Place,
 ) => { readonly code: FindingCode; readonly remedy: Remedy | undefined } | undefined;
 

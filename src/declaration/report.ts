@@ -16,6 +16,7 @@ import { ONCE_FILE } from "./once.ts";
 import { Places, placeText } from "./place-of-fault.ts";
 import { APPLY, printRemedy, showDirectories, showUnread, unreadReport } from "./report-failed.ts";
 import { changeReport, directoryChanges, directoryOfUser, problemReports } from "./report-json.ts";
+import { type LinesAt, printPlace } from "./report-lines.ts";
 import type { ApplySummary } from "./report-schema.ts";
 import { type Doubt, Warnings } from "./warnings.ts";
 
@@ -70,13 +71,15 @@ export class ApplyReport implements Shown {
   #broken: FaultText | undefined;
   /** Changes of the run of which nothing is known yet. */
   readonly #pending = new Set<Change>();
+  /** What is to be written at a place. */
+  #lineAt: ReturnType<LinesAt> | undefined;
 
   constructor(private readonly options: Options) {
     this.#printed = new Warnings(options.verbose);
   }
 
-  /** Shows the plan; with --check that is all. `unkept`: why what is declared cannot be kept. */
-  plan(comparison: Comparison, doubts: readonly Doubt[], unkept: FaultText | undefined): void {
+  /** Shows the plan; with --check that is all. `unkept`: why what is declared cannot be kept. `linesAt`: for lines. */
+  plan(comparison: Comparison, doubts: readonly Doubt[], unkept?: FaultText, linesAt?: LinesAt): void {
     const { check, json, unread } = this.options;
     const { jails, former, formerFaults, undeclared } = comparison;
     if (!json) showUnread(unread);
@@ -103,7 +106,9 @@ export class ApplyReport implements Shown {
     this.#hasWork = [...making.keys()].some((change) => !tried.has(change));
     if (!json)
       for (const [change, how] of making) printLine(planLine(change) + (how === "part" ? ", in part" : ""));
-    faultsOf(comparison).forEach(this.fault);
+    const faults = faultsOf(comparison);
+    this.#lineAt = linesAt?.(faults.flatMap((fault) => this.#places.of(fault) ?? []));
+    faults.forEach(this.fault);
     if (check) foretell(comparison, making, this.#broken && UNKEPT, this.#foretold);
     else this.#begin([...former.map(({ change }) => change), ...given]);
   }
@@ -112,7 +117,7 @@ export class ApplyReport implements Shown {
   #doubt(doubts: readonly Doubt[]): void {
     const lines = doubts.map(({ user, problem }) => {
       const about = nameOf({ of: "user", name: user });
-      if (!this.options.json && this.#printed.add(about, problem.message)) this.#printPlace(problem);
+      if (!this.options.json && this.#printed.add(about, problem.message)) printPlace(problem);
       return `${about}: ${problem.message} (declared in ${placeText(problem)})`;
     });
     this.#warnings.push(...lines);
@@ -193,8 +198,8 @@ export class ApplyReport implements Shown {
     const left = cause === undefined ? "" : waitingText(this.#changes.get(about) ?? []);
     printError(`${APPLY}: ${about}: ${message}${left === "" ? "" : `: ${left}`}`);
     if (cause !== undefined) return;
-    this.#printPlace(at);
-    printRemedy(fault);
+    printPlace(at);
+    printRemedy({ ...fault, remedy: fault.remedy ?? (at && this.#lineAt?.(at)) });
   }
 
   /** Warns of what is about no single change. */
@@ -215,11 +220,6 @@ export class ApplyReport implements Shown {
     if (!this.options.json) printError(`${APPLY}: ${problem.message}`);
   };
 
-  /** A line below an error, with the place of what it is about. */
-  #printPlace(place: Place | undefined): void {
-    if (place !== undefined) printError(`  declared in ${placeText(place)}`);
-  }
-
   /** `untold`: its errors that were not told before. */
   #show(ended: Ended, untold = ended.errors): void {
     const { change, status, steps, warnings } = ended;
@@ -235,7 +235,7 @@ export class ApplyReport implements Shown {
     for (const line of warnings) if (isNew(line)) this.#printed.add(nameOf(change), line);
     for (const { message } of untold) printError(`${APPLY}: ${nameOf(change)}: ${message}`);
     const [first] = untold;
-    if (first !== undefined) this.#printPlace(this.#places.of({ ...change, ...first }));
+    if (first !== undefined) printPlace(this.#places.of({ ...change, ...first }));
     untold.forEach(printRemedy);
     if (status === "not-done") this.#showNotDone(change, ended.waits);
   }

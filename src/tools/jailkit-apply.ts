@@ -9,10 +9,12 @@ import { endInLookUpsWith } from "../cli/interrupt.ts";
 import { BUSY, NO_WAIT, VERBOSE } from "../cli/options.ts";
 import { jsonLine, printError, printJsonLine } from "../cli/output.ts";
 import { defineTool, type ToolCall } from "../cli/tool.ts";
+import type { Place } from "../config/model.ts";
 import type { FaultText } from "../declaration/change.ts";
 import { type Comparison, hasWork, UNCHANGED } from "../declaration/compare/compare.ts";
 import { changesOf } from "../declaration/compare/work.ts";
 import { DeclarationError } from "../declaration/errors.ts";
+import { faultsOf } from "../declaration/foretell.ts";
 import type { Remembered } from "../declaration/keep.ts";
 import { DECLARATION_FILE } from "../declaration/known-file.ts";
 import type { Meanwhile } from "../declaration/meanwhile.ts";
@@ -20,6 +22,7 @@ import { ONCE_FILE } from "../declaration/once.ts";
 import { compileIf, MANY, type PlanOptions, settledPlan } from "../declaration/plan.ts";
 import { ApplyReport } from "../declaration/report.ts";
 import { APPLY, failedSummary, showErrors } from "../declaration/report-failed.ts";
+import { eachOnce } from "../declaration/report-lines.ts";
 import { unkeptBy } from "../declaration/unkept.ts";
 import type { Doubt } from "../declaration/warnings.ts";
 import { dueLogins } from "../jail/fs/login-notes.ts";
@@ -79,17 +82,21 @@ async function apply(files: readonly string[], options: PlanOptions, due: string
     (compared) => foreseen(compared, check),
   );
   const report = new ApplyReport({ ...options, unread, warnings: [...(json ? due : []), ...warnings] });
-  report.plan(comparison, await doubtful(comparison, check), unkept);
+  // A run in which nothing has failed does not load it.
+  const findings = async () => {
+    const { findingsAt } = await import("../lint/findings.ts");
+    return (places: readonly Place[]) => answered(() => findingsAt(places, remembered.declaration, beside));
+  };
+  const found = !json && faultsOf(comparison).length > 0 ? await findings() : undefined;
+  const linesAt = found && ((places: readonly Place[]) => eachOnce(found(places)));
+  report.plan(comparison, await doubtful(comparison, check), unkept, linesAt);
   try {
     if (!check) await carryOut(remembered, comparison, unkept, { ...options, meanwhile }, report);
   } catch (error) {
     report.broken(unkeptBy(error));
   }
   const places = report.places();
-  if (!json || places.length === 0) return report.end();
-  // A run in which nothing has failed does not load it.
-  const { findingsAt } = await import("../lint/findings.ts");
-  return report.end(answered(() => findingsAt(places, remembered.declaration, beside)));
+  return report.end(json && places.length > 0 ? (await findings())(places) : undefined);
 }
 
 async function carryOut(

@@ -1,4 +1,4 @@
-/** jailkit apply --json has the remedy of jailkit config check for what both refuse: typed, it heals. */
+/** jailkit apply has the remedy of jailkit config check for what both refuse: typed, it heals. */
 import { afterAll, afterEach, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { REPORT_SCHEMAS } from "../../build/schemas.ts";
 import type { Machine } from "../machine/machine.ts";
@@ -24,6 +24,12 @@ afterEach(() => {
 });
 afterAll(() => m?.close());
 
+/** The remedies that lines of a run have. */
+const remediesIn = (text: string) =>
+  [...text.matchAll(/^ {2}remedy: .*(?:\n {4}.*)*/gm)].map(([one]) =>
+    one.replace("  remedy: ", "").replaceAll("\n    ", "\n"),
+  );
+
 test.each([
   ["a misspelt group", "shell = /bin/bash\ngroups = jaild, team", "groups = jailed, team"],
   ["two misspelt groups", "shell = /bin/bash\ngroups = jaild, taem", "groups = jailed, team"],
@@ -48,10 +54,30 @@ test.each([
         found?.code ?? null,
         found?.remedy ?? null,
       ]);
+      expect(remediesIn(m.run(["jailkit", "apply", ...options]).stderr)).toEqual([`${found?.remedy}`]);
     }
     expect(typeRemedy(m, found?.remedy ?? "").status).toBe(0);
     expect(linesOf(m).summary.problems).toEqual([]);
     m.run(["userdel", "-f", "ann"]);
     for (const path of [J, "/var/lib/jailkit"]) m.remove(path);
+  }
+});
+
+test("users who lack the same line are told it once, and each what it lacks of its own", () => {
+  const user = (name: string, lines: string) => `[user ${name}]\njail = ${J}\n${lines}\n`;
+  m.mkdir("/srv", { mode: 0o755 });
+  m.write(
+    FILE,
+    JAIL +
+      ["ann", "bob", "cora"].map((name) => user(name, "shell = /bin/odd")).join("") +
+      user("dora", "shell = /bin/bash\ngroups = jaild"),
+  );
+  for (const options of [["--check"], []]) {
+    const { stderr } = m.run(["jailkit", "apply", ...options]);
+    expect(stderr.match(/^jailkit apply: user \w+: /gm)).toHaveLength(4);
+    expect(remediesIn(stderr)).toEqual([
+      `in section [jail ${J}] of ${FILE} write:\nfiles = /bin/odd`,
+      `write in line 15 of ${FILE}:\ngroups = jailed`,
+    ]);
   }
 });

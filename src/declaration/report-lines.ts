@@ -1,0 +1,22 @@
+import { printError } from "../cli/output.ts";
+import type { Remedy } from "../cli/remedy.ts";
+import type { Place } from "../config/model.ts";
+import { placeText } from "./place-of-fault.ts";
+import type { AskFinding } from "./report-json.ts";
+
+/** What the remedies write at places of a declaration, which are all given first. */
+export type LinesAt = (places: readonly Place[]) => (place: Place) => Remedy | undefined;
+
+/** The remedies that `findingAt` has, each once: several users may lack the same line. */
+export function eachOnce(findingAt: AskFinding | undefined): ReturnType<LinesAt> {
+  const told = new Set<Remedy>();
+  return (place) => {
+    const remedy = findingAt?.(place)?.remedy;
+    return remedy === undefined || told.size === told.add(remedy).size ? undefined : remedy;
+  };
+}
+
+/** Prints a line below an error, with the place of what it is about. */
+export function printPlace(place: Place | undefined): void {
+  if (place !== undefined) printError(`  declared in ${placeText(place)}`);
+}
