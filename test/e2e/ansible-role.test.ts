@@ -93,6 +93,29 @@ test("a mistake is reported with the line of the control machine, and the remedy
   expect(shown).not.toMatch(/\/run\/jailkit-\w+\/jails/);
 });
 
+test("a mistake of several users is told once, with their names, places and remedies", () => {
+  m.write(THERE, declared(user("anna")));
+  const wrong = ["anna", "bob", "Bob"].map((name) => user(name, "groups = jaild\n"));
+  m.write(
+    `${FLEET}/${DECLARED}`,
+    declared(...wrong, ...["carl", "dora"].map((name) => user(name).replace("bash", "odd"))),
+  );
+  const { status, shown } = play({ here: {} });
+  expect([status, /"msg": "(.*?)"\}?$/ms.exec(shown)?.[1]?.split("\n")]).toEqual([
+    2,
+    [
+      "users anna, bob, Bob: there is no group 'jaild'; did you mean 'jailed'? Otherwise create it with: groupadd jaild",
+      `  declared in ${[6, 10, 14].map((line) => `${DECLARED}:${line}:10`).join(", ")}`,
+      ...[6, 10, 14].flatMap((line) => [
+        `  remedy: write in line ${line} of ${DECLARED}:`,
+        "    groups = jailed",
+      ]),
+      `users carl, dora: '${J}/bin/odd' does not exist: bring it with the key 'files' of the jail, or declare another with the key 'shell' of the user`,
+      `  declared in ${[17, 20].map((line) => `${DECLARED}:${line}:9`).join(", ")}`,
+    ],
+  ]);
+});
+
 test("a file that was renamed stops the play: nothing advises to make a comment of the new one", () => {
   const before = declared(user("anna"));
   m.write(THERE, before);
