@@ -1,4 +1,4 @@
-import { display, jsonText } from "../cli/display.ts";
+import { counted, display, jsonText } from "../cli/display.ts";
 import { interruption, statusAfterSignals } from "../cli/interrupt.ts";
 import { BUSY } from "../cli/options.ts";
 import { printError, printJsonLine, printLine } from "../cli/output.ts";
@@ -287,7 +287,9 @@ export class ApplyReport implements Shown {
     if (verbose) for (const line of this.#undeclared) printLine(`not declared: ${line}`);
     showDirectories(directories);
     noLongerLines(this.#noLonger).forEach(printLine);
-    printLine(`${changed} ${check ? "to change" : "changed"}, ${failed} failed, ${unchanged} as declared`);
+    const others = directories.length;
+    const but = others === 0 ? "" : `; the directory of ${counted(others, "user")} says something else`;
+    printLine(`${changed} ${check ? "to change" : "changed"}, ${failed} failed, ${unchanged} as declared${but}`);
     return exitStatus;
   }
 

@@ -33,6 +33,7 @@ import { bringBack, otherShellFault, shellFault } from "../users/open-jail.ts";
 import { CHROOT_SHELL } from "../users/plan.ts";
 import { type AccountFault, faultOf } from "./account-fault.ts";
 import { homelessFault, lineFault } from "./lines.ts";
+import { nullDeviceFault } from "./null-device.ts";
 import { type RulesFault, rulesFault } from "./rules.ts";
 import { type TwoHomes, twoHomesIn } from "./two-homes.ts";
 
@@ -134,7 +135,8 @@ function lookIn({ path: jail, users }: JailFacts, noLogins: NoLogins, host: Host
       otherShells,
       rules: [rulesFault(root, limited, accounts) ?? []].flat(),
       noShells: [...byShell].flatMap(([shell, those]) => noShell(root, shell, those)),
-      noLogins: visitors.length === 0 ? [] : noLogins.in(root, visitors),
+      noLogins:
+        visitors.length === 0 ? [] : [...noLogins.in(root, visitors), nullDeviceFault(root) ?? []].flat(),
     };
   } catch (error) {
     if (!isReported(error)) throw error;

@@ -84,7 +84,7 @@ export function noAccountFiles(
 }
 
 /** True for a file that a jail had by its record. */
-function wasThere(root: JailRoot, path: ByteString): boolean {
+export function wasThere(root: JailRoot, path: ByteString): boolean {
   const content = answered(() => openManifest(root).content);
   using host = new RootView();
   const paths = [path, `${host.realPath(parentOf(path))}/${baseName(path)}`];

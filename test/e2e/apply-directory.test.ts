@@ -72,6 +72,9 @@ test("the jail's side is made, and the directory is told what it should say unti
   const again = m.run(["jailkit", "apply"]);
   expect(again.status).toBe(0);
   expect(again.stdout).toContain("# The directory of user luser:\n");
+  expect(again.stdout).toEndWith(
+    "0 changed, 0 failed, 2 as declared; the directory of 1 user says something else\n",
+  );
   expect(again.stdout).toContain(`${J}/./home/luser:/usr/sbin/jk_chrootsh\n`);
   m.write(ACCOUNTS, `luser:x:6001:6001::${J}/./home/luser:/usr/sbin/jk_chrootsh\n`);
   expect(m.run(["jailkit", "apply"]).stdout).toBe("0 changed, 0 failed, 2 as declared\n");

@@ -183,6 +183,20 @@ test.each([
 );
 
 test.each([
+  ["is missing", "rm NULL"],
+  ["is not that device", "rm NULL; touch NULL"],
+  ["is not that device", "rm NULL; mknod NULL c 1 5"],
+])("the null device of a jail, which %s (%s), is a finding, and its command heals", (what, act) => {
+  const place = `${J}/dev/null`;
+  sh(act.replaceAll("NULL", place));
+  expect(found()).toEqual([["no-login", J, `jk_check --fix ${J}`]]);
+  expect(report().findings[0]?.message).toBe(
+    `'${place}' ${what}, which programs need: no login with sftp works`,
+  );
+  mend();
+});
+
+test.each([
   ["mv HOME /srv/h; ln -s /srv/h HOME", "/srv/h"],
   ["mv HOME /srv/j2/homes; mkdir /homes; ln -s /homes HOME", "/homes"],
 ])("homes that are two, by a link (%s), are one finding, and its command heals", (act, host) => {

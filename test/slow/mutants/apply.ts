@@ -618,6 +618,12 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/status/findings.ts", "e2e/status-declared.test.ts", [
     ['kind === "changed" && declared !== undefined && taken.has', "false && taken.has"],
   ]),
+  ...within("src/status/null-device.ts", "e2e/status-declared.test.ts", [
+    ["stat.rdevMajor === MAJOR && stat.rdevMinor === MINOR", "stat.rdevMajor === MAJOR"],
+  ]),
+  ...within("src/status/null-device.ts", "e2e/status.test.ts", [
+    ["if (!wasThere(root, NULL_DEVICE)) return undefined;", ""],
+  ]),
   ...within("src/status/rules.ts", "e2e/status-declared.test.ts", [
     [
       "hostSection(ini, user, accounts) === undefined ?",
