@@ -3,6 +3,7 @@ import type { Stat } from "../../ffi/files.ts";
 import type { Advice, Remedy } from "../cli/remedy.ts";
 import type { ChrootshSettings } from "../enter/facts.ts";
 import type { Group, PasswdEntry } from "../system/accounts.ts";
+import type { AskMeant } from "./host.ts";
 
 /** The facts for the rules about accounts. */
 export interface AccountFacts {
@@ -18,6 +19,8 @@ export interface AccountFacts {
   readonly hostUser: (name: ByteString) => PasswdEntry | undefined;
   /** Who lives in the jail, has the uid, and no line there; undefined also if a name service does not answer. */
   readonly lackingUser: (uid: number) => ByteString | undefined;
+  /** As of AskMeant. */
+  readonly otherUid: AskMeant["otherUid"];
   readonly hostGroup: (name: ByteString) => Group | undefined;
   /** Undefined also if a name service does not answer. */
   readonly hostGroupNumbered: (gid: number) => Group | undefined;

@@ -201,6 +201,7 @@ export class AccountFiles {
         isLocal(name) && jailOfHome(home) === undefined
           ? undefined
           : declaredAdvice(meantOf, name, root.path),
+      otherUid: meantOf.otherUid,
       homeMeant: (line, user) => homeMeant(root.path, line, user, isLocal(user.name)),
       verbose,
     };

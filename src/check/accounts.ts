@@ -134,9 +134,16 @@ class AccountCheck {
       return;
     }
     const changed = otherIdsFinding(jail, entry, real);
+    const isOthers = ownerOfLine(this.#facts, entry, real) !== undefined;
+    const other = isOthers || real.uid === entry.uid ? undefined : this.#facts.otherUid(real);
+    if (changed !== undefined && other !== undefined) {
+      // What makes its line right, or gives it a home, would be for the other one, too.
+      this.#report("user-changed", `${changed.message}: ${other.message}`, other.remedy ?? "");
+      return;
+    }
     if (changed !== undefined)
       this.#findings.push(real.uid === 0 ? changed : advised(changed, rightLine(this.#facts, entry, real)));
-    if (ownerOfLine(this.#facts, entry, real) !== undefined) return;
+    if (isOthers) return;
     // Nothing is advised that makes a line, or a home, for root.
     if (real.uid === 0) return;
     const split = splitHome(real.home);

@@ -13,6 +13,7 @@ import { configDirectoryFindings } from "../jail/fs/safety.ts";
 import { isDirectory, isRegular } from "../jail/fs/walk.ts";
 import { lostRemedy } from "../jail/record/named-jail.ts";
 import { leftMounts } from "../populate/record/left-mounts.ts";
+import type { PasswdEntry } from "../system/accounts.ts";
 import { onlyRootWrites } from "../system/exchange.ts";
 import { hostNames } from "../system/host-files.ts";
 import { joinHome } from "../system/separator.ts";
@@ -73,6 +74,10 @@ export interface AskMeant {
     name: ByteString,
     jail: ByteString,
   ) => { readonly command: Remedy; readonly shows: boolean } | undefined;
+  /** Why the uid of an account is not its own, and what helps; undefined if it is, or that is not known. */
+  readonly otherUid: (
+    user: PasswdEntry,
+  ) => { readonly message: string; readonly remedy?: Remedy | undefined } | undefined;
   /** What declares a jail, and users in it. */
   readonly sections: (jail: ByteString) => readonly DeclaringSection[];
   /** In place of a remedy whose lines the next run of `jailkit apply` would undo, with the end of the message. */

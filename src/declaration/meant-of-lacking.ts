@@ -9,10 +9,12 @@ import { hostUser } from "../system/name-services.ts";
 import type { DeclaredBefore } from "../users/former-names.ts";
 import { leaveCommand } from "../users/leaving.ts";
 import { renamedText } from "./compare/lost-name.ts";
+import { sharedUidFault } from "./compare/uid-fault.ts";
 import { isUsual } from "./known-file.ts";
 import type { DeclaredPlace } from "./model.ts";
 import { readOnce } from "./once.ts";
 import { type OnceUser, uidOf } from "./once-shape.ts";
+import { uidOwnersHere } from "./uid-owners.ts";
 import { WrittenSections } from "./written-sections.ts";
 
 const APPLY = "jailkit apply";
@@ -64,7 +66,10 @@ export function meantHere(): AskMeant {
       ...users.map(({ name, place }) => sectionOf("user", name, place)),
     ];
   };
-  return { lacking, elsewhere, sections, instead: (remedy) => written.instead(remedy) };
+  const owners = uidOwnersHere(() => ({ users: read().once }));
+  const otherUid: AskMeant["otherUid"] = (user) =>
+    answered(() => sharedUidFault({ directory: !isLocalUser(user.name), uid: undefined }, user, owners));
+  return { lacking, elsewhere, sections, otherUid, instead: (remedy) => written.instead(remedy) };
 }
 
 const sectionOf = (

@@ -289,7 +289,9 @@ export class ApplyReport implements Shown {
     noLongerLines(this.#noLonger).forEach(printLine);
     const others = directories.length;
     const but = others === 0 ? "" : `; the directory of ${counted(others, "user")} says something else`;
-    printLine(`${changed} ${check ? "to change" : "changed"}, ${failed} failed, ${unchanged} as declared${but}`);
+    printLine(
+      `${changed} ${check ? "to change" : "changed"}, ${failed} failed, ${unchanged} as declared${but}`,
+    );
     return exitStatus;
   }
 

@@ -111,6 +111,10 @@ describe.each([J, OTHER])("an account of a directory in %s gets by mistake the u
     directory(["anna", uid, jail]);
     expect(problems()).toEqual([belongs("anna", uid, "loc")]);
     expect(taken()).toEqual([`'anna': the uid ${uid} belongs to 'loc': ${IN_DIRECTORY}`]);
+    const { found } = check(m, jail);
+    expect(found.map(({ message, remedy }) => [message, remedy])).toEqual([
+      [`user anna is changed in jail ${jail}/: the uid ${uid} belongs to 'loc': ${IN_DIRECTORY}`, undefined],
+    ]);
     expect([ownerOf(`${J}/home/loc`), ownerOf(`${jail}/home/anna`)]).toEqual([uid, 7001]);
     directory(["anna", 7001, jail]);
     expect([problems(), taken()]).toEqual([[], []]);

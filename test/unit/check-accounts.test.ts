@@ -65,6 +65,7 @@ function findingsOf(passwd: string, group = "", home = "/j/./home/u", numbered: 
     lackingUser: (uid) => (uid === 1777 ? "v" : undefined),
     hostGroup: (name) => GROUPS.find((one) => one.name === name),
     hostGroupNumbered: (gid) => numbered.find((one) => one.gid === gid),
+    otherUid: () => undefined,
     noGroup: () => undefined,
     inJail: (path) =>
       path === "/home/gone" || path.endsWith(".old")
