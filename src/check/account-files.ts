@@ -201,9 +201,8 @@ export class AccountFiles {
         isLocal(name) && jailOfHome(home) === undefined
           ? undefined
           : declaredAdvice(meantOf, name, root.path),
-      otherUid: meantOf.otherUid,
       homeMeant: (line, user) => homeMeant(root.path, line, user, isLocal(user.name)),
-      verbose,
+      ...{ otherUid: meantOf.otherUid, verbose },
     };
   }
 

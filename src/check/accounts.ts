@@ -138,8 +138,7 @@ class AccountCheck {
     const other = isOthers || real.uid === entry.uid ? undefined : this.#facts.otherUid(real);
     if (changed !== undefined && other !== undefined) {
       // What makes its line right, or gives it a home, would be for the other one, too.
-      this.#report("user-changed", `${changed.message}: ${other.message}`, other.remedy ?? "");
-      return;
+      return this.#report("user-changed", `${changed.message}: ${other.message}`, other.remedy ?? "");
     }
     if (changed !== undefined)
       this.#findings.push(real.uid === 0 ? changed : advised(changed, rightLine(this.#facts, entry, real)));

@@ -7,6 +7,9 @@ import { readOf } from "./processes.ts";
 
 /** What proc(5) calls an io_uring, and no file. */
 const RING = "anon_inode:[io_uring]";
+/** The same in the memory of a process, right behind the columns: paths of files begin with a slash, and may have blanks in them. */
+const RING_IN_MEMORY =
+  /^[0-9a-f]+-[0-9a-f]+ [a-z-]{4} [0-9a-f]+ [0-9a-f]+:[0-9a-f]+ \d+ +anon_inode:\[io_uring\]$/m;
 const AN_IO_URING = "an io_uring";
 export const TOO_MUCH = "more than can be looked at";
 /** How the link of a file without a name ends. */
@@ -27,7 +30,7 @@ export function hidesIn(proc: number, thread: ByteString, name: ByteString): str
 export function hidesInMemory(proc: number, thread: ByteString): string | false | undefined {
   try {
     const maps = readOf(proc, thread, "maps", MOST_MAPS);
-    return maps === "" ? undefined : maps.includes(` ${RING}\n`) && AN_IO_URING;
+    return maps === "" ? undefined : RING_IN_MEMORY.test(maps) && AN_IO_URING;
   } catch (error) {
     if (isErrno(error, "EFBIG")) return TOO_MUCH;
     throw error;
