@@ -21,6 +21,7 @@ import { carryOut, IMPORT, type ImportOutcome } from "../transfer/carry-out.ts";
 import { LARGEST_EXPORT, parseTransfer, type Transfer } from "../transfer/document.ts";
 import { type ImportPlan, planImport } from "../transfer/import-plan.ts";
 import type { ImportReport } from "../transfer/report-schema.ts";
+import { whyKeysStay } from "../users/kernel-objects.ts";
 
 const STDIN = 0;
 
@@ -116,7 +117,8 @@ function keptUidIn(jail: ByteString): KeptUid {
   let known: KnownUids | undefined;
   return (user) => {
     known ??= uidsHere();
-    return keptFault({ ...user, jail }, user.uid, known, "use --without-users")?.message;
+    const fault = keptFault({ ...user, jail }, user.uid, known, "use --without-users");
+    return (fault ?? whyKeysStay(user.uid))?.message;
   };
 }
 

@@ -21,6 +21,7 @@ import { type Access, type AccessPlan, planAccess } from "./access.ts";
 import { type Advice, OPTIONS } from "./advice.ts";
 import { requireGroup } from "./groups.ts";
 import { jailCommand } from "./jailing.ts";
+import { whyKeysStay } from "./kernel-objects.ts";
 import { KEYS_FILE } from "./key-place.ts";
 import { planKeys } from "./keys.ts";
 import type { JailedAccount } from "./login-needs.ts";
@@ -203,6 +204,8 @@ function requireUid(uid: ByteString | undefined, nonUnique: boolean, advice: str
   const owner = passwdByUid(number);
   if (owner !== undefined && !nonUnique)
     throw refuse("uid-taken", `the uid ${number} belongs to ${quoted(owner.name)}: ${advice}`);
+  const stay = owner === undefined ? whyKeysStay(number) : undefined;
+  if (stay !== undefined) throw stay;
   return number;
 }
 

@@ -364,3 +364,36 @@ test.each([
   m.must(["userdel", "before"]);
   expect(uidIn(m, "carl")).toBe(uid + 1);
 });
+
+test("jailkit import and jk_addjailuser know such a keyring before they begin, also with --dry-run", () => {
+  const uid = UID + 5000;
+  const other = "/srv/other";
+  removal();
+  m.write(FILE, `${JAIL}${user("bob")}uid = ${uid}\n`);
+  m.must(["jailkit", "apply", "--prune", "--delete-homes"]);
+  m.write("/root/export.json", m.must(["jailkit", "export", "-j", J]).stdout);
+  ipc(uid, "closed");
+  removal();
+  const why = new RegExp(
+    `keys that an earlier account with the uid ${uid} had stay in the kernel: .*Required key not`,
+  );
+  for (const dryRun of [["-n"], []]) {
+    const imported = m.run([
+      "jailkit",
+      "import",
+      ...dryRun,
+      "--create-users",
+      "-j",
+      other,
+      "/root/export.json",
+    ]);
+    expect([imported.status, imported.stderr, m.exists(other)]).toEqual([
+      1,
+      expect.stringMatching(why),
+      false,
+    ]);
+    const added = m.run(["jk_addjailuser", ...dryRun, "-u", `${uid}`, "-s", "/bin/bash", "-j", J, "carl"]);
+    expect([added.status, added.stderr]).toEqual([1, expect.stringMatching(why)]);
+    expect([added.stderr.includes("removed again"), uidIn(m, "carl")]).toEqual([false, undefined]);
+  }
+});
