@@ -13,7 +13,7 @@ import type { AccountRun, PlannedChange } from "./account-run.ts";
 import { removeJailSide } from "./jail-side.ts";
 import { type JailingOptions, jailUser } from "./jailing.ts";
 import { prepareJail } from "./prepare.ts";
-import { takeSetIds, tellOfSetIds } from "./set-ids.ts";
+import { requireNoneKeeps, takeSetIds, tellOfSetIds } from "./set-ids.ts";
 import { type UnjailOptions, unjailUser } from "./unjail.ts";
 
 /** Plans a change of the account with the name of `run`; an error of `plan` is a refusal. */
@@ -82,7 +82,10 @@ function leaveJailSide(
   for (const step of steps) run.done(dryRun ? `would have ${step}` : step);
   run.status = dryRun ? "planned" : steps.length > 0 ? "done" : "unchanged";
   const say = (line: string) => run.done(line);
-  if (leaver !== undefined && dryRun) tellOfSetIds(root, leaver, say);
+  if (leaver !== undefined && dryRun) {
+    requireNoneKeeps(root, leaver, groups);
+    tellOfSetIds(root, leaver, say);
+  }
   // It may have processes where it is now.
   else if (leaver !== undefined)
     takeSetIds(root, leaver, { ends: false, groups, say, warn: (line) => run.warn(line) });

@@ -33,7 +33,7 @@ import type { JailingOptions } from "./jailing.ts";
 import { noShell, requireNotOthers, shellAfter, shellGone } from "./leaving.ts";
 import { completeOwnMove } from "./move-aside.ts";
 import { requireNothingRuns } from "./sessions.ts";
-import { type Foreseen, takeSetIds, tellOfSetIds } from "./set-ids.ts";
+import { type Foreseen, requireNoneKeeps, takeSetIds, tellOfSetIds } from "./set-ids.ts";
 
 /** How an account leaves its jail. */
 export interface UnjailOptions extends JailingOptions, Pick<Foreseen, "setIds"> {
@@ -191,6 +191,7 @@ export function unjailUser(user: PasswdEntry, request: UnjailOptions, run: Accou
       run.warn(`${quoted(joinHome(jail, jailHome))} does not exist: no home is moved`);
     if (request.dryRun) {
       requireOwnAccounts(root);
+      requireNoneKeeps(root, user, request.lost);
       if (move) run.done(`would move ${quoted(joinHome(jail, jailHome))} to ${quoted(home)}`);
       if (leaves || shell !== user.shell)
         run.done(`would give ${quoted(user.name)} the home ${quoted(home)} and the shell ${quoted(shell)}`);

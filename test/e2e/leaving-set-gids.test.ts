@@ -126,6 +126,23 @@ async function borrower() {
   return { other, script };
 }
 
+test.each([
+  ["jk_jailuser --unjail", ["jk_jailuser", "--unjail", "-m", "dora"]],
+  ["jk_jailuser --jail-side-only --unjail", ["jk_jailuser", "--jail-side-only", "--unjail", "-j", J, "dora"]],
+])("%s knows in a dry run who has the group, too", async (what, words) => {
+  // One that is elsewhere by now.
+  if (what.includes("side")) sh(`usermod -d /home/dora -s /bin/bash dora; mkdir -p /home/dora`);
+  const { other } = await borrower();
+  const [planned, run] = [["--dry-run"], []].map((options) => m.run([...words, ...options]));
+  expect(planned?.stderr).toMatch(
+    /^jk_jailuser: .*processes of 'eve' \(\d+\) have the group 'team' of 'dora'/m,
+  );
+  expect([planned?.status, planned?.stderr]).toEqual([1, run?.stderr]);
+  sh(`jailkit terminate-user --uid=${idOf("eve")}`);
+  await other.ended;
+  expect(["--dry-run", "-v"].map((option) => m.run([...words, option]).status)).toEqual([0, 0]);
+});
+
 test("so is who leaves together with the other, and has no line in the jail any more", async () => {
   const { other } = await borrower();
   m.write(FILE, JAIL + user("dora", TEAM));
