@@ -138,13 +138,13 @@ class AccountCheck {
     const other = isOthers || real.uid === entry.uid ? undefined : this.#facts.otherUid(real);
     if (changed !== undefined && other !== undefined) {
       // What makes its line right, or gives it a home, would be for the other one, too.
-      return this.#report("user-changed", `${changed.message}: ${other.message}`, other.remedy ?? "");
+      this.#report("user-changed", `${changed.message}: ${other.message}`, other.remedy ?? "");
+      return;
     }
     if (changed !== undefined)
       this.#findings.push(real.uid === 0 ? changed : advised(changed, rightLine(this.#facts, entry, real)));
-    if (isOthers) return;
     // Nothing is advised that makes a line, or a home, for root.
-    if (real.uid === 0) return;
+    if (isOthers || real.uid === 0) return;
     const split = splitHome(real.home);
     const inside = split !== undefined && livesIn(jail, real.home);
     this.#findings.push(...otherHomeFindings(this.#facts, entry, real));

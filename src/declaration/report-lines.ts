@@ -1,3 +1,4 @@
+import { counted } from "../cli/display.ts";
 import { printError } from "../cli/output.ts";
 import type { Remedy } from "../cli/remedy.ts";
 import type { Place } from "../config/model.ts";
@@ -20,3 +21,7 @@ export function eachOnce(findingAt: AskFinding | undefined): ReturnType<LinesAt>
 export function printPlace(place: Place | undefined): void {
   if (place !== undefined) printError(`  declared in ${placeText(place)}`);
 }
+
+/** The end of the last line, where directories say something else of some users than is declared. */
+export const otherwiseIn = (users: number): string =>
+  users === 0 ? "" : `; the directory of ${counted(users, "user")} says something else`;

@@ -1,4 +1,4 @@
-import { counted, display, jsonText } from "../cli/display.ts";
+import { display, jsonText } from "../cli/display.ts";
 import { interruption, statusAfterSignals } from "../cli/interrupt.ts";
 import { BUSY } from "../cli/options.ts";
 import { printError, printJsonLine, printLine } from "../cli/output.ts";
@@ -16,7 +16,7 @@ import { ONCE_FILE } from "./once.ts";
 import { Places, placeText } from "./place-of-fault.ts";
 import { APPLY, printRemedy, showDirectories, showUnread, unreadReport } from "./report-failed.ts";
 import { changeReport, directoryChanges, directoryOfUser, problemReports } from "./report-json.ts";
-import { type LinesAt, printPlace } from "./report-lines.ts";
+import { type LinesAt, otherwiseIn, printPlace } from "./report-lines.ts";
 import type { ApplySummary } from "./report-schema.ts";
 import { type Doubt, Warnings } from "./warnings.ts";
 
@@ -287,11 +287,8 @@ export class ApplyReport implements Shown {
     if (verbose) for (const line of this.#undeclared) printLine(`not declared: ${line}`);
     showDirectories(directories);
     noLongerLines(this.#noLonger).forEach(printLine);
-    const others = directories.length;
-    const but = others === 0 ? "" : `; the directory of ${counted(others, "user")} says something else`;
-    printLine(
-      `${changed} ${check ? "to change" : "changed"}, ${failed} failed, ${unchanged} as declared${but}`,
-    );
+    const did = `${changed} ${check ? "to change" : "changed"}, ${failed} failed, ${unchanged} as declared`;
+    printLine(did + otherwiseIn(directories.length));
     return exitStatus;
   }
 
