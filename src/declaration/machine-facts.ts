@@ -36,7 +36,7 @@ export interface DeclarationFacts {
   /** What was declared of a user once. */
   userOnce(
     name: ByteString,
-  ): Pick<OnceUser, "file" | "jail" | "directory" | "uid" | "groups" | "groupIds"> | undefined;
+  ): Pick<OnceUser, "name" | "file" | "jail" | "directory" | "uid" | "groups" | "groupIds"> | undefined;
   /** Why it is not known which account a section means. */
   exchanged: ReturnType<typeof doubtsOf>;
   /** The accounts in a jail. */

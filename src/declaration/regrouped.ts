@@ -44,14 +44,24 @@ function namesNow(name: ByteString, { groups, groupIds }: Given, { groupByGid, g
   });
 }
 
-/** The name that a group has now which was given to a user by one that no group has any more; undefined if that is not known. */
+/** True if an account is a member of a group by its name. Throws JailkitError. */
+const isIn = (group: ByteString, user: ByteString): boolean =>
+  wholeGroup(group)?.members.includes(user) === true;
+
+/**
+ * The name that a group has now which was given to a user by one that no group has any more; undefined if that is not known. groupmod -n
+ * keeps its members: after groupdel, another group may have the gid, which was never given.
+ */
 export function renamedGroup(
   name: ByteString,
-  once: Given | undefined,
+  once: (Given & Pick<OnceUser, "name">) | undefined,
   ask: AskGroups,
 ): ByteString | undefined {
   if (once === undefined) return undefined;
-  return answered(() => (ask.groupByName(name) === undefined ? namesNow(name, once, ask)[0] : undefined));
+  return answered(() => {
+    const names = ask.groupByName(name) === undefined ? namesNow(name, once, ask) : [];
+    return names.find((one) => isIn(one, once.name));
+  });
 }
 
 /** What is said of that. Printable. */
@@ -77,12 +87,11 @@ export function withRegrouped(
     const own = declared.get(user.name);
     const isMeant = (name: ByteString) => own?.has(name) === true && ask.groupByName(name) === undefined;
     // That is the one that was given: groupmod -g has given it another gid.
-    const isIn = (name: ByteString) => wholeGroup(name)?.members.includes(user.name) === true;
     const former = new Set(user.groupIds.map(({ name }) => name));
     return [...former]
       .flatMap((name) => {
         const names = answered(() => (isMeant(name) ? [] : namesNow(name, user, ask))) ?? [];
-        return names.length > 0 && answered(() => isIn(name)) === true ? [] : names;
+        return names.length > 0 && answered(() => isIn(name, user.name)) === true ? [] : names;
       })
       .filter((name) => !user.groups.includes(name));
   };

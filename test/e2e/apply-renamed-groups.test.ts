@@ -108,3 +108,17 @@ test("what an earlier version remembered has no gids, and is read", () => {
   expect(linesOf(m, "--prune").status).toBe(0);
   expect(m.read(ONCE)).toContain('"groupIds":[{"name":"crew","gid":3401}]');
 });
+
+test("and is deleted, and another group gets its gid: nothing says that this one was meant", () => {
+  m.must(["groupdel", "team"]);
+  m.must(["groupadd", "-g", "3401", "crew"]);
+  const [problem, ...more] = linesOf(m).summary.problems;
+  expect([problem, more]).toMatchObject([{ code: "no-such-group", path: "ann" }, []]);
+  const { findings } = reportOf(
+    configReportSchema,
+    m.run(["jailkit", "config", "check", "--json", FILE]).stdout,
+  );
+  expect(findings).toMatchObject([{ code: "unknown-group" }]);
+  expect(JSON.stringify([problem, findings])).not.toContain("crew");
+  expect(groupsOf()).toEqual([]);
+});

@@ -637,8 +637,11 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/jail/record/moved.ts", "e2e/adopt.test.ts", [
     ["own.id !== id && readIdentity(tree, registry, own.id)?.path === path", "false"],
   ]),
+  ...within("src/declaration/regrouped.ts", "e2e/apply-renamed-groups.test.ts", [
+    ["names.find((one) => isIn(one, once.name))", "names[0]"],
+  ]),
   ...within("src/declaration/regrouped.ts", "e2e/apply-leaves.test.ts", [
-    ["answered(() => isIn(name)) === true ?", "false ?"],
+    ["answered(() => isIn(name, user.name)) === true ?", "false ?"],
   ]),
   ...within("src/declaration/remade.ts", "e2e/exchanged-jails.test.ts", [
     ["one.path !== path && one.directoryId === id", "false"],
