@@ -141,6 +141,7 @@ export const PROBLEM_CODES = {
   "no-room": "a file system or a quota is full",
   "no-safe-place": "no directory is safe for a file",
   "no-section": "no section is named, or there is none",
+  "no-shadow": "an account is not in shadow(5)",
   "no-shell": "a user has no shell that can be used",
   "no-source": "a file was not copied from the host, and cannot be restored",
   "no-such-command": "there is no such command",

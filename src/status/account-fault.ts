@@ -13,6 +13,7 @@ export interface AccountFault {
     | "no-login"
     | "not-in-jail"
     | "no-group"
+    | "no-shadow"
     | "changed"
     | "two-homes"
     | "home"

@@ -24,11 +24,12 @@ import { workerOf } from "../jail/record/at-work.ts";
 import { isInOrder, type JailFacts } from "../jails/jails.ts";
 import { isLocalUser } from "../system/account-tools.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
-import { type HostAccounts, hostAccounts } from "../system/host-accounts.ts";
+import { type HostAccounts, hostAccounts, hostShadow } from "../system/host-accounts.ts";
 import { hostUser } from "../system/name-services.ts";
 import { homeInJail, livesIn } from "../system/separator.ts";
 import { OPTIONS } from "../users/advice.ts";
 import { isClosed } from "../users/leaving.ts";
+import type { Shadows } from "../users/no-shadow.ts";
 import { bringBack, otherShellFault, shellFault } from "../users/open-jail.ts";
 import { CHROOT_SHELL } from "../users/plan.ts";
 import { type AccountFault, faultOf } from "./account-fault.ts";
@@ -75,7 +76,7 @@ interface NoShell {
 }
 
 /** Looks at the users of a jail; at none if its passwd cannot be read, which may be why none of them can log in. */
-function lookIn({ path: jail, users }: JailFacts, noLogins: NoLogins, host: HostAccounts): InJail {
+function lookIn({ path: jail, users }: JailFacts, noLogins: NoLogins, host: HostAccounts & Shadows): InJail {
   const nothing = {
     ...{
       jail,
@@ -259,7 +260,8 @@ export function accountFaults(jails: readonly JailFacts[]): AccountFault[] {
       jail.condition !== "busy" &&
       (jail.users.length > 0 || isHomeless || jail.isAnyHomeless === true),
   );
-  const [noLogins, host, meantOf] = [new NoLogins(), hostAccounts(), meantHere()];
+  const host = { ...hostAccounts(), shadowOf: hostShadow() };
+  const [noLogins, meantOf] = [new NoLogins(), meantHere()];
   const all = withOneTree(() => wanted.map((jail) => lookIn(jail, noLogins, host)));
   // Whoever works on a jail may be about to do what is missing.
   const found = all.filter((one) => hasFaults(one) && workerOf(one.jail) === undefined);

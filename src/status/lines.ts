@@ -10,19 +10,20 @@ import type { PasswdEntry } from "../system/accounts.ts";
 import type { HostAccounts } from "../system/host-accounts.ts";
 import { hostUser } from "../system/name-services.ts";
 import { jailOfHome } from "../system/separator.ts";
+import { noShadowFault, type Shadows } from "../users/no-shadow.ts";
 import { primaryGroupFault } from "../users/primary-group.ts";
 import type { AccountFault } from "./account-fault.ts";
 
 /**
- * Why an account that lives in a jail cannot log in by its `line` there: it contradicts the account, `real`, or jk_chrootsh does not
- * find its group, of which `groups` has the names of those that are there.
+ * Why an account that lives in a jail cannot log in by its `line` there: it contradicts the account, `real`, which shadow(5) may
+ * lack, or jk_chrootsh does not find its group, of which `groups` has the names of those that are there.
  */
 export function lineFault(
   jail: ByteString,
   line: PasswdEntry,
   real: PasswdEntry | undefined,
   groups: ReadonlyMap<number, ByteString>,
-  host: HostAccounts,
+  host: HostAccounts & Shadows,
 ): AccountFault | undefined {
   const { name, gid } = line;
   const changed =
@@ -36,6 +37,9 @@ export function lineFault(
   const none = real && primaryGroupFault(real, host, (one) => groups.get(one));
   if (none !== undefined)
     return { kind: "no-group", subject: name, message: none.message, remedy: none.remedy };
+  const lost = noShadowFault(real, host);
+  if (lost !== undefined)
+    return { kind: "no-shadow", subject: name, message: lost.message, remedy: lost.remedy };
   if (groups.has(gid)) return undefined;
   const message = `the group of ${quoted(name)} (gid ${gid}) is missing in ${quoted(`${jail}/etc/group`)}: no login works`;
   return { kind: "not-in-jail", subject: name, message, remedy: jailSideRemedy(jail, name) };

@@ -20,6 +20,7 @@ import { below } from "../../system/mountinfo.ts";
 import { dirsEqual, jailOfHome } from "../../system/separator.ts";
 import { homeFor } from "../../users/jail-side.ts";
 import { newNameFault } from "../../users/new-account.ts";
+import { noShadowFault } from "../../users/no-shadow.ts";
 import { requireOnePlace } from "../../users/one-home.ts";
 import {
   elsewhereAdvice,
@@ -97,6 +98,7 @@ export function userState(
       inJail: account && inside.accounts?.userByName(declared.name),
       isUnknown: inside.isClosed,
       noGroup: noGroupOf(account, inside, machine),
+      noShadow: noShadowFault(account, machine),
       ...waitingForNothing(declared, account, groups, keys),
       lacksKeys: (inside.isClosed && place === undefined) || home?.hidden !== undefined ? 0 : keys.lacking,
       closedHome: account && closedHome(account, machine.leftMoves()),

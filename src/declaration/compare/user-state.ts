@@ -29,6 +29,8 @@ export interface UserState {
   readonly hasGroup: boolean;
   /** Why its primary group is none of the host's. */
   readonly noGroup?: FaultText | undefined;
+  /** Why PAM lets nobody in, which prevents nothing. */
+  readonly noShadow?: FaultText | undefined;
   /** Its home in the jail; "mounted": it is to be one on which an empty file system is mounted. */
   readonly home: "there" | "missing" | "mounted" | "foreign";
   /** jk_chrootsh may refuse it all the same. */

@@ -27,8 +27,8 @@ export function compareUser(declared: DeclaredUser, state: UserState): UserCompa
   const found = state.fault ?? faultOf(declared, state);
   if (found !== undefined) return onlyTaking({ ...about, ...found }, state, () => changesOf(declared, state));
   const changes = changesOf(declared, state);
-  const { homeFault, besideFault, account, isDoubtful } = state;
-  const ownFault = homeFault ?? besideFault;
+  const { homeFault, besideFault, noShadow, account, isDoubtful } = state;
+  const ownFault = homeFault ?? besideFault ?? noShadow;
   const fault = ownFault && { ...about, ...ownFault };
   return {
     ...{ changes, fault, meanwhile: state.commonPolicy?.keys },

@@ -1079,7 +1079,7 @@ export const APPLY: readonly Mutant[] = [
     ["(keys.length > 0 ? own?.fault : undefined)", "undefined"],
   ]),
   ...within("src/declaration/compare/user.ts", "e2e/apply-second-keys.test.ts", [
-    ["homeFault ?? besideFault;", "homeFault;"],
+    ["homeFault ?? besideFault ?? noShadow;", "homeFault ?? noShadow;"],
   ]),
   ...within("src/declaration/once-of.ts", "e2e/apply-second-keys.test.ts", [
     ["keys: [...now.keys, ...former]", "keys: now.keys"],

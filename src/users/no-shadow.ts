@@ -1,0 +1,27 @@
+import { quoted } from "../cli/display.ts";
+import { operands } from "../cli/shell-word.ts";
+import { isLocalUser } from "../system/account-tools.ts";
+import type { PasswdEntry } from "../system/accounts.ts";
+import type { hostShadow } from "../system/host-accounts.ts";
+import { countingShadow, MISSING } from "../system/shadow.ts";
+
+/** Where entries of shadow(5) are looked up. */
+export interface Shadows {
+  shadowOf: ReturnType<typeof hostShadow>;
+}
+
+/**
+ * Why pam_unix(8) lets nobody in as an account of /etc/passwd: shadow(5) lacks it. Undefined if it does not. No password matches
+ * `*`, for which sshd accepts keys also without PAM.
+ */
+export function noShadowFault(account: Pick<PasswdEntry, "name" | "password"> | undefined, shadows: Shadows) {
+  if (account === undefined) return undefined;
+  const { name } = account;
+  const counts = countingShadow(account, true, (one) => shadows.shadowOf(one));
+  if (counts !== MISSING || !isLocalUser(name)) return undefined;
+  const user = operands(name);
+  const remedy = `usermod -p '*' ${user}` as const;
+  const lost = `${quoted(name)} is not in shadow(5), though passwd(5) says so: PAM lets nobody in; its password and its expiry are lost`;
+  const message = `${lost}; make a line without a password with: ${remedy}; or, for logins by a password: passwd ${user}`;
+  return { code: "no-shadow", message, remedy } as const;
+}
