@@ -1,5 +1,5 @@
 /** `jailkit apply`, where a user has filled the file system of the jail: no less is taken away for that. */
-import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import { afterAll, beforeAll, describe, expect, setDefaultTimeout, test } from "bun:test";
 import type { Machine } from "../machine/machine.ts";
 import { KEYS, linesOf, openApplyMachine } from "./apply-scene.ts";
 import { typeRemedy } from "./remedies-scene.ts";
@@ -116,43 +116,6 @@ test("who is allowed less keeps what was allowed before, and is told to, with wh
   expect(linesOf(m, "--prune").status).toBe(0);
   expect(m.read("/etc/passwd")).toMatch(/^eve:.*\/jk_chrootsh$/m);
   expect(m.read(`${J}/etc/passwd`)).toMatch(/^eve:.*\/jk_lsh$/m);
-});
-
-describe("a key in place of another one", () => {
-  const declared = (key: string) => eve(`uid = 7001\n${SHELL}authorized_keys = ${key}\n`);
-  const keys = () => m.read(`${J}/home/eve/.ssh/authorized_keys`);
-  beforeEach(() => {
-    declare(declared(KEYS[0]));
-    expect(keys()).toBe(`${KEYS[0]}\n`);
-  });
-
-  test("comes in the run in which that goes, if what goes makes the room for it", () => {
-    m.run(["sh", "-c", `cat /dev/zero >${J}/home/eve/all`], { user: "eve" });
-    m.write(FILE, declared(KEYS[1]));
-    const { status, changes, summary } = linesOf(m, "--prune");
-    expect([status, messagesIn(summary)]).toEqual([1, [expect.stringMatching(/^no-room user eve: /)]]);
-    expect(changes.map(({ status, steps }) => [status, steps.at(-1)])).toEqual([
-      ["failed", "user 'eve' is already jailed on the host"],
-      ["done", "added 1 key to its authorized_keys, in place of what went"],
-    ]);
-    expect(keys()).toBe(`${KEYS[1]}\n`);
-    expect(linesOf(m, "--prune")).toMatchObject({ status: 0, changes: [] });
-    m.remove(`${J}/home/eve/all`);
-  });
-
-  test("leaves that one there where nothing can be written, which is told once", () => {
-    fill("eve");
-    m.write(FILE, declared(KEYS[1]));
-    const { status, summary } = linesOf(m, "--prune");
-    expect([status, messagesIn(summary)]).toEqual([
-      1,
-      [expect.stringMatching(/^no-room user eve: .*no more files can be created/)],
-    ]);
-    expect(keys()).toBe(`${KEYS[0]}\n`);
-    empty("eve");
-    expect(linesOf(m, "--prune").status).toBe(0);
-    expect(keys()).toBe(`${KEYS[1]}\n`);
-  });
 });
 
 describe("with no byte left, --check says what the run does", () => {

@@ -143,10 +143,7 @@ function withSaid(ended: readonly Ended[], said: Said): Ended[] {
     if (index !== at) return one;
     const { steps, warnings, errors } = said;
     const messages = new Set(one.errors.map(({ message }) => message));
-    // That there is no room is the same of both.
-    const isFull = one.errors.some(({ code }) => code === "no-room");
-    const isTold = ({ code, message }: FaultText) => messages.has(message) || (isFull && code === "no-room");
-    const others = errors.filter((error) => !isTold(error));
+    const others = errors.filter(({ message }) => !messages.has(message));
     // All that it was for has been made in another way.
     const isMade = one.status !== "failed";
     return {

@@ -32,7 +32,6 @@ import { formerPolicies } from "../once.ts";
 import type { OnceUser } from "../once-shape.ts";
 import { USER_STEPS } from "../order.ts";
 import { creating } from "./creations.ts";
-import { exchangeKeys } from "./exchange-keys.ts";
 import { leaveHome } from "./lose.ts";
 import { putPolicy, removePolicy } from "./policy.ts";
 import { warnOfFormerRights } from "./sessions.ts";
@@ -45,6 +44,7 @@ import {
   leaveOnHost,
   openHomes,
   requireUser,
+  takeKeys,
   takingWays,
 } from "./takes.ts";
 
@@ -107,7 +107,7 @@ export function userSteps(user: UserWork, means: UserMeans): Step[] {
         const former = once === undefined ? [] : formerPolicies(declared, once);
         for (const limited of former) steps.push(...removePolicy(root, name, limited));
       },
-    removeKeys: (some) => (said) => exchangeKeys(declared, itemsOf(some), said, root),
+    removeKeys: (some) => (said) => takeKeys(declared, itemsOf(some), said, () => root),
   };
   const ways = takingWays(user, () => root);
   const isUsable = changes.every(({ what, takes }) => what !== "groups" || takes !== "part");
