@@ -110,14 +110,16 @@ test("files that were removed from a jail come back as a whole", () => {
   }
 });
 
-test("the home of an account with another uid is no other account's", () => {
+test("an account whose uid somebody has edited gets its own back, and its home stays", () => {
   sh("sed -i s/^u1:x:7001/u1:x:7777/ /etc/passwd");
   m.write(FILE, BASE.replace("uid = 7001\n", ""));
-  const remedy = `mv -nT ${J}/home/u1 ${J}/home/u1.old`;
+  const remedy = "usermod -u 7001 u1";
   const before = problemsOf("--check");
   expect(before[0]?.message).not.toContain("a home outside of it");
-  expect(before[0]?.remedy).toStartWith(remedy);
+  expect(before[0]?.remedy).toBe(remedy);
   expect(problemsOf()).toEqual(before);
+  expect(typeRemedy(m, remedy).status).toBe(0);
+  expectAsDeclared();
 });
 
 test("a shell with a blank or a carriage return at the end becomes the shell", () => {
