@@ -18,7 +18,7 @@ import { isChrootShell, type JailedUser, namesOf } from "../jail/accounts/jailed
 import { lookUp, readJailFile } from "../jail/fs/look.ts";
 import { mountAdvice } from "../jail/fs/mounted-home.ts";
 import { unmountedPlaces } from "../jail/fs/unmounted.ts";
-import { hostPath, isRegular, type JailRoot } from "../jail/fs/walk.ts";
+import { hostPath, type JailRoot } from "../jail/fs/walk.ts";
 import { lostJail, mayHaveMoved } from "../jail/record/moved.ts";
 import { followRemedy, linkedJail } from "../jail/record/named-jail.ts";
 import { ifNamed } from "../system/account-name.ts";
@@ -30,6 +30,7 @@ import { whoseHome } from "../system/home-owner.ts";
 import type { HostAccounts } from "../system/host-accounts.ts";
 import { jailOfHome, joinHome, livesIn, splitHome } from "../system/separator.ts";
 import { recallAll } from "../users/account-record.ts";
+import { isProgram, onlyRootRuns } from "../users/open-jail.ts";
 import { elsewhereAdvice, homeElsewhere } from "../users/own-home.ts";
 import { primaryGroupFault } from "../users/primary-group.ts";
 import type { AccountFacts } from "./account-facts.ts";
@@ -164,7 +165,7 @@ export class AccountFiles {
       programInJail: (path) => path.startsWith("/") && isExecutable(shellAt(path)),
       onlyRootRuns: (path) => {
         const stat = shellAt(path);
-        return stat !== undefined && stat.uid === 0 && (stat.mode & 0o011) === 0;
+        return stat !== undefined && onlyRootRuns(stat);
       },
       programOnHost: (path) => path.startsWith("/") && isExecutable(statIfPresent(AT_FDCWD, path, true)),
       noexec: isAllNoexec(root),
@@ -229,8 +230,7 @@ function editAdvice(root: JailRoot, file: ByteString, script: string): Advice {
 }
 
 /** True for a regular file that somebody may execute. */
-export const isExecutable = (stat: Stat | undefined): boolean =>
-  stat !== undefined && isRegular(stat) && (stat.mode & 0o111) !== 0;
+export const isExecutable = (stat: Stat | undefined): boolean => stat !== undefined && isProgram(stat);
 
 /** A file of the jail; undefined also if a symbolic link of a user is on the way. */
 function lookInJail(root: JailRoot, path: ByteString, follow: boolean): Stat | undefined {

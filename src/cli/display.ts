@@ -117,6 +117,9 @@ export function jsonText(text: ByteString): string {
 /** A number of things, such as "1 file" and "2 files". */
 export const counted = (count: number, what: string): string => `${count} ${what}${count === 1 ? "" : "s"}`;
 
+/** What follows the first of some things: how many others there are, such as " and 2 more". */
+export const andMore = (others: number): string => (others === 0 ? "" : ` and ${others} more`);
+
 /** A number of files and what else a jail consists of. */
 export const countedObjects = (count: number): string =>
   count === 1 ? "1 file, directory, link or device" : `${count} files, directories, links and devices`;

@@ -100,6 +100,17 @@ export function answered<T>(call: () => T): T | undefined {
   }
 }
 
+/** The error of `require` with a code; undefined if it throws none. Any other is thrown. */
+export function errorWithCode(code: string, require: () => void): JailkitError | undefined {
+  try {
+    require();
+    return undefined;
+  } catch (error) {
+    if (error instanceof JailkitError && error.code === code) return error;
+    throw error;
+  }
+}
+
 /** Any error as one printable line. */
 export function describeError(error: unknown): string {
   if (error instanceof UnansweredMount) {

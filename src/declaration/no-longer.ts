@@ -1,3 +1,4 @@
+import { andMore } from "../cli/display.ts";
 import { type Change, changeText } from "./change.ts";
 
 /**
@@ -7,8 +8,7 @@ import { type Change, changeText } from "./change.ts";
 export function noLongerLines(changes: readonly Change[]): string[] {
   const { user = [], jail = [] } = Object.groupBy(changes, ({ of }) => of);
   const [first, ...more] = jail.map(changeText);
-  const others = more.length === 0 ? "" : ` and ${more.length} more`;
-  const lines = [...user.map(changeText), ...(first === undefined ? [] : [first + others])];
+  const lines = [...user.map(changeText), ...(first === undefined ? [] : [first + andMore(more.length)])];
   const isWhole = jail.some(({ what }) => what === "jail");
   return lines.map((what, index) => {
     // No run looks for them before it is to remove the jail.

@@ -3,7 +3,7 @@ import { AT_FDCWD } from "../../ffi/constants.ts";
 import type { Stat } from "../../ffi/files.ts";
 import { directoryOf, pathsDownTo } from "../../ffi/paths.ts";
 import { type Credentials, MAY_EXECUTE, MAY_READ, mayAccess, withRightsOf } from "../../ffi/rights.ts";
-import { display } from "../cli/display.ts";
+import { andMore, display } from "../cli/display.ts";
 import { answered } from "../cli/error.ts";
 import { type Advice, type Remedy, withAdvice } from "../cli/remedy.ts";
 import { GROUP, PASSWD } from "../jail/accounts/accounts.ts";
@@ -182,8 +182,7 @@ export class NoLogins {
    */
   in(root: JailRoot, visitors: readonly Visitor[], isLive = false): NoLogin[] {
     const closed = this.closed(root, visitors).map(({ path, first, count, verb, remedy }): NoLogin => {
-      const more = count === 1 ? "" : ` and ${count - 1} more`;
-      const message = `${display(first.name)}${more} cannot ${verb} ${display(path)}: no login works`;
+      const message = `${display(first.name)}${andMore(count - 1)} cannot ${verb} ${display(path)}: no login works`;
       return { message, advice: commandAt(path, remedy) };
     });
     if (visitors.some(({ isLimited }) => isLimited)) closed.push(...withoutRules(root));

@@ -62,7 +62,8 @@ export function planMove(
   whyThere: (record: KnownJail, to: ByteString) => JailkitError | undefined,
 ): Move {
   const old = normalPath(from);
-  const record = knownJails().find(({ jail }) => jail.path === old);
+  const known = knownJails();
+  const record = known.find(({ jail }) => jail.path === old);
   const shown = display(old);
   const there = openIfPresent(AT_FDCWD, old, O_RDONLY | O_DIRECTORY);
   const linked = there === undefined ? undefined : linkedJail(old);
@@ -94,7 +95,7 @@ export function planMove(
   using root = openJailRoot(place);
   requireRoots(root, old);
   if (record !== undefined && !isRecorded(place, record)) {
-    const isNamed = knownJails().some(({ id, jail }) => jail.path === place && id !== record.id);
+    const isNamed = known.some(({ id, jail }) => jail.path === place && id !== record.id);
     const why = isNamed
       ? `another jail is recorded there; if that one is gone for good, forget it first: jailkit forget ${shellWord(place)}`
       : "it has another record, or does not have the recorded contents";

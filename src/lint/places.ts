@@ -2,7 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { isMissing } from "../../ffi/files.ts";
 import { normalPath, parentOf } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
-import { JailkitError } from "../cli/error.ts";
+import { errorWithCode } from "../cli/error.ts";
 import { type Fix, keyPlace } from "../config/model.ts";
 import { InJail } from "../declaration/compare/in-jail.ts";
 import { DECLARED } from "../declaration/compare/intent.ts";
@@ -105,12 +105,12 @@ export class PlaceLint implements Disposable {
     const { root } = this.#inside(jail);
     if (root === undefined) return undefined;
     const home = homeFor(account, jail);
-    const place = errorOf("two-homes", () => requireOnePlace(root, home));
+    const place = errorWithCode("two-homes", () => requireOnePlace(root, home));
     if (place !== undefined) return { message: place.message, remedy: place.remedy, ofKeys: false };
     // Keys are added where the account is.
     const own =
       keys.length > 0 && (directory || there === jail)
-        ? errorOf("two-homes", () => requireOneHome(root, home))
+        ? errorWithCode("two-homes", () => requireOneHome(root, home))
         : undefined;
     return own && { message: own.message, remedy: own.remedy, ofKeys: true };
   }
@@ -136,15 +136,4 @@ const placeOf = (jail: ByteString, path: ByteString): string => `${jail}\0${path
 /** Which home an account of a directory has is told elsewhere. */
 const keepsHome = ({ keeps = [] }: DeclaredUser): boolean => keeps.includes("home");
 
-/** An error with a code; undefined if there is none. */
-function errorOf(code: string, require: () => void): JailkitError | undefined {
-  try {
-    require();
-    return undefined;
-  } catch (error) {
-    if (error instanceof JailkitError && error.code === code) return error;
-    throw error;
-  }
-}
-
-const messageOf = (code: string, require: () => void) => errorOf(code, require)?.message;
+const messageOf = (code: string, require: () => void) => errorWithCode(code, require)?.message;

@@ -1,7 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import type { AskMeant, DeclaringSection } from "../check/host.ts";
 import { notInJailFinding, userFindings } from "../check/host.ts";
-import { display } from "../cli/display.ts";
+import { andMore, display } from "../cli/display.ts";
 import { answered, describeError, isReported, JailkitError, remedyOf } from "../cli/error.ts";
 import { allOf, type Remedy } from "../cli/remedy.ts";
 import { operands } from "../cli/shell-word.ts";
@@ -10,7 +10,7 @@ import { meantHere } from "../declaration/meant-of-lacking.ts";
 import { memoized } from "../enter/gather.ts";
 import { isDoubtfulHome } from "../explain/doubtful-home.ts";
 import { homeRefusal } from "../explain/home-fault.ts";
-import { type NoLogin, NoLogins, visitorOf } from "../explain/no-login.ts";
+import { type NoLogin, NoLogins, type Visitor, visitorOf } from "../explain/no-login.ts";
 import { requireJailAccounts } from "../jail/accounts/accounts.ts";
 import {
   isAnyHomeless,
@@ -134,10 +134,9 @@ function lookIn({ path: jail, users }: JailFacts, noLogins: NoLogins, host: Host
       doubtful: open.filter(isDoubtful).map(({ user }) => user),
       closed: users.filter(({ shell, fromService }) => isClosed(shell) && !fromService),
       otherShells,
-      rules: [rulesFault(root, limited, accounts) ?? []].flat(),
+      rules: [answered(() => rulesFault(root, limited, accounts)) ?? []].flat(),
       noShells: [...byShell].flatMap(([shell, those]) => noShell(root, shell, those)),
-      noLogins:
-        visitors.length === 0 ? [] : [...noLogins.in(root, visitors), nullDeviceFault(root) ?? []].flat(),
+      noLogins: whyNone(root, visitors, noLogins),
     };
   } catch (error) {
     if (!isReported(error)) throw error;
@@ -145,6 +144,11 @@ function lookIn({ path: jail, users }: JailFacts, noLogins: NoLogins, host: Host
     const why = { message: `no login works: ${describeError(error)}`, advice: remedyOf(error) ?? "" };
     return isBad ? { ...nothing, noLogins: [why] } : nothing;
   }
+}
+
+function whyNone(root: JailRoot, visitors: readonly Visitor[], noLogins: NoLogins): NoLogin[] {
+  if (visitors.length === 0) return [];
+  return [...noLogins.in(root, visitors), answered(() => nullDeviceFault(root)) ?? []].flat();
 }
 
 /** A shell that a jail does not have: jk_chrootsh has the limited one, and nobody needs one that lets nobody in. */
@@ -217,8 +221,7 @@ function faultsIn(one: InJail, meantOf: AskMeant): AccountFault[] {
     }),
     ...one.otherShells.map((fault): AccountFault => ({ kind: "old-shell", subject: jail, ...fault })),
     ...one.twoHomes.map(({ users: [first, ...more], error }): AccountFault => {
-      const names = `${display(first?.name ?? "")}${more.length === 0 ? "" : ` and ${more.length} more`}`;
-      const message = `${names}: ${error.message}`;
+      const message = `${display(first?.name ?? "")}${andMore(more.length)}: ${error.message}`;
       return { kind: "two-homes", subject: jail, message, remedy: error.remedy };
     }),
     ...one.rules.flatMap((fault) => rulesFaults(fault, jail, isDeclared)),

@@ -1,6 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { hostSection } from "../check/account-files.ts";
-import { display, quoted } from "../cli/display.ts";
+import { andMore, display, quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import type { Remedy } from "../cli/remedy.ts";
 import type { JailAccounts } from "../jail/accounts/accounts.ts";
@@ -34,8 +34,7 @@ export function rulesFault(
     );
     const [first, ...others] = without;
     if (first === undefined) return undefined;
-    const more = others.length === 0 ? "" : ` and ${others.length} more`;
-    const message = `${quoted(hostPath(root, POLICY_FILE))} has no section for ${display(first)}${more}${END}`;
+    const message = `${quoted(hostPath(root, POLICY_FILE))} has no section for ${display(first)}${andMore(others.length)}${END}`;
     return { without, message };
   } catch (error) {
     if (!(error instanceof JailkitError)) throw error;

@@ -1,6 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { directoryOf } from "../../ffi/paths.ts";
-import { JailkitError } from "../cli/error.ts";
+import { answered, errorWithCode, type JailkitError } from "../cli/error.ts";
 import type { JailedUser } from "../jail/accounts/jailed-users.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
 import { homeInJail } from "../system/separator.ts";
@@ -13,22 +13,12 @@ export interface TwoHomes {
   readonly error: JailkitError;
 }
 
-/** Finds them in a jail: what is wrong is told once for all homes in one directory. */
+/** Finds them in a jail: what is wrong is told once for all homes in one directory. Of a link of a user's, the checks of a login say more. */
 export function twoHomesIn(root: JailRoot, users: readonly JailedUser[]): TwoHomes[] {
   const places = Map.groupBy(users, ({ home }): ByteString => directoryOf(homeInJail(home)));
   return [...places.values()].flatMap((those) => {
-    const error = faultOf(root, those);
+    const home = homeInJail(those[0]?.home ?? "");
+    const error = answered(() => errorWithCode("two-homes", () => requireOnePlace(root, home)));
     return error === undefined ? [] : [{ users: those, error }];
   });
-}
-
-function faultOf(root: JailRoot, [first]: readonly JailedUser[]): JailkitError | undefined {
-  try {
-    if (first !== undefined) requireOnePlace(root, homeInJail(first.home));
-    return undefined;
-  } catch (error) {
-    if (!(error instanceof JailkitError)) throw error;
-    // A link of a user's, of which the checks of a login say more.
-    return error.code === "two-homes" ? error : undefined;
-  }
 }

@@ -4,7 +4,7 @@ import { type Stat, statIfPresent } from "../../ffi/files.ts";
 import { absolute } from "../../ffi/guard.ts";
 import { baseName, parentOf } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
-import { answered, describeError, errorOf, JailkitError, remedyOf } from "../cli/error.ts";
+import { answered, describeError, errorOf, errorWithCode, JailkitError, remedyOf } from "../cli/error.ts";
 import { type Remedy, typed, withAdvice } from "../cli/remedy.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { isChrootShell, isLimitedShell } from "../jail/accounts/jailed-users.ts";
@@ -138,15 +138,18 @@ export const isProgramHere = (path: ByteString): boolean => {
   return stat !== undefined && isProgram(stat);
 };
 
-/** Why users cannot execute a file, printable; undefined if they can, as far as its mode says. */
-const notProgramFor = (stat: Pick<Stat, "mode" | "uid">): string | undefined => {
-  if (!isProgram(stat)) return "is not a program";
-  return stat.uid === 0 && (stat.mode & 0o011) === 0 ? "can be executed by root alone" : undefined;
-};
+/** True for a program of root's that nobody else may execute, as in a copy that was made with a umask. */
+export const onlyRootRuns = ({ uid, mode }: Pick<Stat, "mode" | "uid">): boolean =>
+  uid === 0 && (mode & 0o011) === 0;
 
-/** The error for a jail that has something else than a program of its users as their shell. */
-export const notProgram = (root: Pick<JailRoot, "path">, shell: ByteString, why = "is not a program") =>
-  new JailkitError("bad-shell", BAD_JAIL, `${quoted(hostPath(root, shell))} ${why}`);
+/** The error for a jail that has something else than a program of its users as their shell. `why`: the end of the message. */
+export const notProgram = (
+  root: Pick<JailRoot, "path">,
+  shell: ByteString,
+  why = "is not a program",
+  remedy?: Remedy,
+): JailkitError =>
+  new JailkitError("bad-shell", BAD_JAIL, `${quoted(hostPath(root, shell))} ${why}`, undefined, remedy);
 
 /** Throws JailkitError if a jail does not have a shell; jk_lsh may be missing, see openJailForUsers. */
 export function requireShell(root: JailRoot, shell: ByteString, advice: Advice): void {
@@ -162,27 +165,19 @@ export function requireShell(root: JailRoot, shell: ByteString, advice: Advice):
     throw noShellIn(root.path, shell, advice, root);
   }
   const { canonicalPath, stat } = found;
-  const why = notProgramFor(stat);
-  if (why === undefined) return;
+  const isOne = isProgram(stat);
+  if (isOne && !onlyRootRuns(stat)) return;
+  const why = isOne ? "can be executed by root alone" : "is not a program";
   if (!(isRegular(stat) && wasThere(root, canonicalPath))) throw notProgram(root, shell, why);
   const remedy: Remedy = `jk_check --fix ${shellWord(root.path)}`;
-  const { message } = notProgram(
-    root,
-    shell,
-    `${why}, unlike the one in the record of the jail; fix it with: ${remedy}`,
-  );
-  throw new JailkitError("bad-shell", BAD_JAIL, message, undefined, remedy);
+  const heals = `${why}, unlike the one in the record of the jail; fix it with: ${remedy}`;
+  throw notProgram(root, shell, heals, remedy);
 }
 
 /** The same as an answer. */
 export function shellFault(root: JailRoot, shell: ByteString, advice: Advice) {
-  try {
-    requireShell(root, shell, advice);
-    return undefined;
-  } catch (error) {
-    if (!(error instanceof JailkitError) || error.code !== "bad-shell") throw error;
-    return { message: error.message, advice: error.remedy };
-  }
+  const error = errorWithCode("bad-shell", () => requireShell(root, shell, advice));
+  return error && { message: error.message, advice: error.remedy };
 }
 
 /**

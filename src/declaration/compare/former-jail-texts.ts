@@ -1,6 +1,6 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { normalPath } from "../../../ffi/paths.ts";
-import { display, quoted } from "../../cli/display.ts";
+import { andMore, display, quoted } from "../../cli/display.ts";
 import { operands, shellWord } from "../../cli/shell-word.ts";
 import type { JailMount } from "../../jail/fs/unmount.ts";
 import type { LeftHome } from "../../jails/delete-request.ts";
@@ -13,8 +13,7 @@ import type { KeptHome, OnceJail } from "../once-shape.ts";
 export function declareAgain([first, ...more]: readonly DeclaredUser[]): string {
   if (first === undefined) return "";
   const { name, place } = first;
-  const others = more.length === 0 ? "" : ` and ${more.length} more`;
-  return `users are declared in it: declare the jail again, or move [user ${display(name)}] (${display(place.file)}:${place.line})${others} to another jail`;
+  return `users are declared in it: declare the jail again, or move [user ${display(name)}] (${display(place.file)}:${place.line})${andMore(more.length)} to another jail`;
 }
 
 /** What goes with a jail, printable; undefined for nothing. `mounts`: what is unmounted. */
@@ -61,7 +60,7 @@ export function leftText(
 ): string {
   const { path } = once;
   const [first, ...more] = homes.map((home) => quoted(path + home.path));
-  const what = more.length === 0 ? first : `${first} and ${more.length} more`;
+  const what = `${first}${andMore(more.length)}`;
   // As long as users live there, it is neither forgotten nor deleted.
   const leave = isLeft ? `${pruneCommand(PRUNES, once, means)} && ` : "";
   const deletes = withUserFiles({ jail: path, unjail: false, first: leave });

@@ -1,6 +1,6 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { normalPath, pathsDownTo } from "../../../ffi/paths.ts";
-import { display, quoted } from "../../cli/display.ts";
+import { andMore, display, quoted } from "../../cli/display.ts";
 import { answered } from "../../cli/error.ts";
 import type { Remedy } from "../../cli/remedy.ts";
 import { operands } from "../../cli/shell-word.ts";
@@ -108,7 +108,7 @@ export function placeFaultOf(
   if (state.exists && isJail()) return undefined;
   const what = state.exists ? "it is no known jail" : "it does not exist";
   const [first, ...more] = users.map(({ name }) => display(name));
-  const who = more.length === 0 ? first : `${first} and ${more.length} more`;
+  const who = `${first}${andMore(more.length)}`;
   if (elsewhere !== undefined) {
     const remedy: Remedy = `jailkit apply ${operands(elsewhere.file)}`;
     const message = `${what}, and users are declared in it (${who}); ${placeText(elsewhere)} declares it: apply that first: ${remedy}`;

@@ -54,19 +54,22 @@ function areRenamed(paths: readonly ByteString[]): boolean {
 
 /** The command that exchanges the paths of two jails; "" if that takes more. */
 export function exchangeBack(one: ByteString, other: ByteString): Remedy {
-  return answered(() => areRenamed([one, other])) === true ? renames(exchange(one, other)) : "";
+  return answered(() => areRenamed([one, other])) === true ? renames(roundBack([one, other])) : "";
 }
 
 type Renames = readonly (readonly [ByteString, ByteString])[];
 
-const exchange = (one: ByteString, other: ByteString): Renames => {
-  const aside = freeName(one, ".moved");
-  return [
-    [one, aside],
-    [other, one],
-    [aside, other],
-  ];
-};
+/** Those that move each directory to the next of some paths; what is at the last one stays. */
+const toTheNext = (paths: readonly ByteString[]): Renames =>
+  paths.slice(0, -1).map((path, index) => [path, paths[index + 1] ?? path]);
+
+/** The same of a ring: what is at the last one comes to the first. */
+function roundBack(paths: readonly [ByteString, ...ByteString[]]): Renames {
+  const [first] = paths;
+  const aside = freeName(first, ".moved");
+  const [, ...rest] = toTheNext(paths);
+  return [[first, aside], [paths.at(-1) ?? first, first], ...rest.toReversed(), [aside, paths[1] ?? first]];
+}
 
 const renames = (moves: Renames): Remedy =>
   allOf(moves.map(([from, to]): Remedy => `mv -nT ${operands(from, to)}`));
@@ -184,15 +187,10 @@ export class Displaced {
     if (!areRenamed(paths)) return [];
     const [first] = paths;
     const last = paths.at(-1) ?? first;
-    const back = paths.slice(0, -1).map((path, index) => [path, paths[index + 1] ?? path] as const);
-    const [start, ...rest] = back;
-    if (start === undefined) return [];
-    if (this.#ownerOf(last) === first || wasAt(first, last)) {
-      const aside = freeName(first, ".moved");
-      return [[first, aside], [last, first], ...rest.toReversed(), [aside, start[1]]];
-    }
+    if (paths.length === 1) return [];
+    if (this.#ownerOf(last) === first || wasAt(first, last)) return roundBack(paths);
     const aside = isMissing(last) ? [] : [[last, freeName(last, ".moved")] as const];
-    return [...aside, ...back.toReversed()];
+    return [...aside, ...toTheNext(paths).toReversed()];
   }
 }
 

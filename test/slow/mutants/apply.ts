@@ -419,8 +419,8 @@ export const APPLY: readonly Mutant[] = [
     ["if (other !== undefined) throw homeOfOther(root, real,", "if (false) throw homeOfOther(root, real,"],
   ]),
   ...within("src/lint/places.ts", "e2e/apply-two-homes.test.ts", [
-    ['errorOf("two-homes", () => requireOnePlace(root, home))', "undefined"],
-    ['? errorOf("two-homes", () => requireOneHome(root, home))', "? undefined"],
+    ['errorWithCode("two-homes", () => requireOnePlace(root, home))', "undefined"],
+    ['? errorWithCode("two-homes", () => requireOneHome(root, home))', "? undefined"],
   ]),
   ...within("src/tools/jailkit-explain.ts", WAITS, [["isElsewhere && isSide(step) ?", "false ?"]]),
   ...within("src/declaration/gather.ts", WAITS, [["waitsElsewhere(resident, root, shared) ??", ""]]),
@@ -631,7 +631,7 @@ export const APPLY: readonly Mutant[] = [
     ],
   ]),
   ...within("src/users/open-jail.ts", "e2e/status-declared.test.ts", [
-    ["stat.uid === 0 && (stat.mode & 0o011) === 0 ?", "false ?"],
+    ["uid === 0 && (mode & 0o011) === 0", "false"],
     ["isRegular(stat) && wasThere(root, canonicalPath)", "isRegular(stat)"],
   ]),
   ...within("src/jail/record/moved.ts", "e2e/adopt.test.ts", [
