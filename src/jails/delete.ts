@@ -6,6 +6,7 @@ import { display, quoted } from "../cli/display.ts";
 import { problemFrom } from "../cli/error.ts";
 import { stopIfInterrupted } from "../cli/interrupt.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
+import { memoized } from "../enter/gather.ts";
 import { mendMoves } from "../jail/fs/home-moves.ts";
 import { lookUp, withTree } from "../jail/fs/look.ts";
 import { noRoom } from "../jail/fs/no-room.ts";
@@ -20,6 +21,7 @@ import { removeProcLine, stillMounted, stillServed, unregisterLogSocket } from "
 import { NO_ACCESS } from "../users/access.ts";
 import { AccountRun } from "../users/account-run.ts";
 import { noLoginShell, openShell, shellAfter, shellsOutside } from "../users/leaving.ts";
+import { heldByProcesses } from "../users/set-ids.ts";
 import { unjailUser } from "../users/unjail.ts";
 import { recordsOf, withSeenJail } from "./delete-plan.ts";
 import type { DeletePlan } from "./delete-request.ts";
@@ -129,7 +131,8 @@ function takeOut(
   const accounts = hostAccounts();
   const facts = accountFacts(accounts);
   const dryRun = done === undefined;
-  const request = { host, jail, access: NO_ACCESS, dryRun, move: true, facts, setIds: new Map() };
+  const held = memoized(heldByProcesses);
+  const request = { host, jail, access: NO_ACCESS, dryRun, move: true, facts, setIds: new Map(), held };
   const recorded = shellsOutside(jail);
   // All decisions come before the first change.
   const plans = users.flatMap(({ name, fromService }) => {

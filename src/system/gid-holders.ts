@@ -19,7 +19,7 @@ export interface GidHolder extends Holder {
  * The processes of other users than root that run with one of `gids`, which all members can have, and others by a setgid program:
  * not as one of their further groups, which no program gives. Throws JailkitError "no-proc", "interrupted" and SystemError.
  */
-export function holdersOfGids(gids: ReadonlySet<number>, stop: string): readonly GidHolder[] {
+export function holdersOfGids(gids: Pick<ReadonlySet<number>, "has">, stop: string): readonly GidHolder[] {
   const found: GidHolder[] = [];
   withFd(openProc(), (proc) => {
     const seen = new SeenProcesses();

@@ -77,14 +77,15 @@ const isThere = ({ stat }: Side): boolean => stat !== undefined && isDirectory(s
 /** Of the path of a link, in the name of a file. */
 const LONGEST = 200;
 
-/** The link that both follow to one directory, in place of one that they do not; or a mount, if the directory is outside. */
-function replacement(root: JailRoot, { link, host, inside }: TwoWays) {
+/** The link that both follow to one directory, in place of one that they do not; or a mount, if the directory is outside. `rest`: the way on to a home. */
+function replacement(root: JailRoot, { link, host, inside }: TwoWays, rest: ByteString) {
   const place = hostPath(root, link);
   // Another jail may have such a link, too, and its command is typed after this one.
   const kept = freeName(`/root/out-of-jail${place.replaceAll("/", "-").slice(-LONGEST)}`, "");
   const away: Remedy = `mv -nT ${shellWord(place)} ${shellWord(kept)}`;
-  const real = isThere(host) ? below(host.path, root.path) : undefined;
-  const target = real ?? (isThere(host) ? undefined : below(inside.path, root.path));
+  const hasHome = ({ path }: Side) => isThere({ path, stat: hostStat(`${path}${rest}`) });
+  const counts = isThere(host) && (hasHome(host) || !hasHome(inside)) ? host : inside;
+  const target = below(counts.path, root.path);
   if (target !== undefined && (isThere(host) || isThere(inside))) {
     const above = lookUp(root, directoryOf(link), { follow: true })?.canonicalPath ?? "/";
     const text = relative(above, target);
@@ -104,12 +105,16 @@ function replacement(root: JailRoot, { link, host, inside }: TwoWays) {
 }
 
 /** What to do about it, and the command if there is one. */
-function adviceOn(root: JailRoot, ways: TwoWays): { advice: ByteString; remedy: Remedy | undefined } {
+function adviceOn(
+  root: JailRoot,
+  ways: TwoWays,
+  rest: ByteString,
+): { advice: ByteString; remedy: Remedy | undefined } {
   const { link, host } = ways;
   const mount = host.stat === undefined ? mountRemedy(host.path) : undefined;
   if (mount !== undefined)
     return { advice: `first its file system has to be there: ${mount}`, remedy: mount };
-  const found = replacement(root, ways);
+  const found = replacement(root, ways, rest);
   if (found !== undefined) return { advice: `${found.why}: ${found.advice}`, remedy: found.remedy };
   const place = quoted(hostPath(root, link));
   return {
@@ -137,7 +142,7 @@ export function requireOnePlace(root: JailRoot, home: ByteString): void {
 function twoHomes(root: JailRoot, ways: TwoWays, home: ByteString): JailkitError {
   const rest = home.slice(ways.link.length);
   const [host, inside] = [ways.host, ways.inside].map((side) => quoted(`${side.path}${rest}`));
-  const { advice, remedy } = adviceOn(root, ways);
+  const { advice, remedy } = adviceOn(root, ways, rest);
   const place = quoted(hostPath(root, ways.link));
   const message = `its home is two: the symbolic link ${place} leads the host, and sshd, which reads keys there, to ${host}, and the jail to ${inside}; ${advice}`;
   return new JailkitError("two-homes", 1, message, undefined, remedy);
@@ -208,8 +213,13 @@ function staysInside(root: JailRoot, link: ByteString): boolean {
   return ups < pathComponents(link).length;
 }
 
-/** What lets a link of a jail lead the host and the jail to one directory; undefined if it does, or is none. */
-export function oneHomeAdvice(root: JailRoot, link: ByteString): Advice | undefined {
+/** What lets a link of a jail, on the ways to some homes, lead the host and the jail to one directory; undefined if it does, or is none. */
+export function oneHomeAdvice(
+  root: JailRoot,
+  link: ByteString,
+  homes: readonly ByteString[],
+): Advice | undefined {
   const ways = answered(() => twoWays(root, link));
-  return ways && adviceOf(adviceOn(root, ways));
+  const home = homes.find((path) => path.startsWith(`${link}/`)) ?? link;
+  return ways && adviceOf(adviceOn(root, ways, home.slice(link.length)));
 }

@@ -11,7 +11,8 @@ import { BOTH, type Counting, findSetIds, ITS_GROUP, takeFromNameless } from "..
 import { ofMachine, unmountedBelow } from "../jail/fs/unmounted.ts";
 import { hostPath, type JailRoot } from "../jail/fs/walk.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
-import { lookAtHolders, waysOf } from "../system/holders.ts";
+import { type GidHolder, holdersOfGids } from "../system/gid-holders.ts";
+import { type Holder, lookAtHolders, waysOf } from "../system/holders.ts";
 import type { AccountFacts } from "../system/host-accounts.ts";
 import { worksIn } from "../system/works-in.ts";
 import { requireNobodyBorrows } from "./borrowed-groups.ts";
@@ -88,6 +89,23 @@ export interface Foreseen {
   readonly facts?: Pick<AccountFacts, "groupsOf">;
   /** What was found in jails, by their paths. */
   readonly setIds?: Map<ByteString, AllSetIds>;
+  readonly held?: () => Held;
+}
+
+/** What processes of the machine have. */
+export interface Held {
+  readonly gids: readonly GidHolder[];
+  /** Those that may have any file. */
+  readonly doubtful: readonly Holder[];
+}
+
+/** Looks for it. Throws as holdersOfGids and lookAtHolders. */
+export function heldByProcesses(): Held {
+  const stop = "nothing was changed; run this again";
+  return {
+    gids: holdersOfGids({ has: () => true }, stop),
+    doubtful: lookAtHolders(() => undefined, stop),
+  };
 }
 
 /** Says what an account will lose. Throws as foreseeSetIds. */
@@ -161,10 +179,12 @@ export function requireNoneKeeps(
   root: JailRoot,
   account: PasswdEntry,
   groups: readonly ByteString[] | undefined,
+  { facts, held }: Pick<Foreseen, "facts" | "held"> = {},
 ): void {
-  const user = leaverOf(account, groups);
-  requireNobodyBorrows(root, user, memberships(), stopText(user));
-  requireNothingHidden(root, user, () => undefined);
+  const user = leaverOf(account, groups, facts);
+  const known = held?.();
+  requireNobodyBorrows(root, user, memberships(), stopText(user), known?.gids);
+  requireNothingHidden(root, user, () => undefined, known?.doubtful);
 }
 
 const stopText = ({ name }: Leaver) => `${quoted(name)} is still in the jail; run this again`;
@@ -215,10 +235,15 @@ function takeFromOpen(root: JailRoot, user: Leaver, counting: Counting, took: (p
 }
 
 /** Calls `note` for what processes have; throws JailkitError if those of others may have a program that is not seen. */
-function requireNothingHidden(root: JailRoot, user: Leaver, note: Parameters<typeof lookAtHolders>[0]): void {
+function requireNothingHidden(
+  root: JailRoot,
+  user: Leaver,
+  note: Parameters<typeof lookAtHolders>[0],
+  known?: readonly Holder[],
+): void {
   const { name, uid } = user;
   const stop = stopText(user);
-  const doubtful = lookAtHolders(note, stop);
+  const doubtful = known ?? lookAtHolders(note, stop);
   const others = doubtful.filter(({ uids }) => [...uids].some((one) => Number(one) !== uid));
   const ofJail = ofOthersIn(root, { uid }, others, stop);
   if (ofJail.length === 0) return;

@@ -36,7 +36,7 @@ import { requireNothingRuns } from "./sessions.ts";
 import { type Foreseen, requireNoneKeeps, takeSetIds, tellOfSetIds } from "./set-ids.ts";
 
 /** How an account leaves its jail. */
-export interface UnjailOptions extends JailingOptions, Pick<Foreseen, "setIds"> {
+export interface UnjailOptions extends JailingOptions, Pick<Foreseen, "setIds" | "held"> {
   /** The name that the account is known to have had when it was jailed, if that was another one. */
   readonly recordedAs?: ByteString | undefined;
   /** Groups out of which the caller takes the account then. */
@@ -191,7 +191,7 @@ export function unjailUser(user: PasswdEntry, request: UnjailOptions, run: Accou
       run.warn(`${quoted(joinHome(jail, jailHome))} does not exist: no home is moved`);
     if (request.dryRun) {
       requireOwnAccounts(root);
-      requireNoneKeeps(root, user, request.lost);
+      requireNoneKeeps(root, user, request.lost, request);
       if (move) run.done(`would move ${quoted(joinHome(jail, jailHome))} to ${quoted(home)}`);
       if (leaves || shell !== user.shell)
         run.done(`would give ${quoted(user.name)} the home ${quoted(home)} and the shell ${quoted(shell)}`);

@@ -163,6 +163,17 @@ test("the same with a home on both sides, as earlier versions made one", () => {
   expect(ssh("oldk", "cat letter").stdout).toBe("precious\n");
 });
 
+test("the same with a home in the jail alone: the one that is there counts", () => {
+  sh(`${WAYS[0][1]}; mkdir ${J}/data; mv /data/home ${J}/data; mkdir /data/home`);
+  expect(problems("--check")).toMatchObject([
+    { code: "two-homes", message: expect.stringContaining("let a relative link lead both") },
+  ]);
+  // No other command says that the other one counts.
+  expect(m.run(["jk_check", J]).stdout).toContain(problems("--check")[0]?.remedy ?? "none");
+  heal();
+  expect(ssh("oldk", "cat letter").stdout).toBe("precious\n");
+});
+
 test("the same when the disk of the link is not there: nothing is made in its place", () => {
   sh(`${WAYS[0][1]}; mv /data /gone`);
   refused("/data/home/ann", `${J}/data/home/ann`);

@@ -11,14 +11,10 @@ export type HomeLink = "stay" | Advice;
 
 /** A function that tells it of a link of a jail; undefined for any other link. Without its link, nobody could log in. */
 export function homeLinks(root: JailRoot, users: readonly JailedUser[]) {
-  const links = memoized(() =>
-    linksOnWays(
-      root,
-      users.map((user) => homeFor(user, root.path)),
-    ),
-  );
+  const homes = memoized(() => users.map((user) => homeFor(user, root.path)));
+  const links = memoized(() => linksOnWays(root, homes()));
   return (path: ByteString): HomeLink | undefined =>
-    links().has(path) ? (oneHomeAdvice(root, path) ?? "stay") : undefined;
+    links().has(path) ? (oneHomeAdvice(root, path, homes()) ?? "stay") : undefined;
 }
 
 /** What is advised if the link should stay, and no line of jk_check.ini can say so. */
