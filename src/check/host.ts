@@ -77,6 +77,7 @@ export interface AskMeant {
   /** Why the uid of an account is not its own, and what helps; undefined if it is, or that is not known. */
   readonly otherUid: (
     user: PasswdEntry,
+    jail: ByteString,
   ) => { readonly message: string; readonly remedy?: Remedy | undefined } | undefined;
   /** What declares a jail, and users in it. */
   readonly sections: (jail: ByteString) => readonly DeclaringSection[];

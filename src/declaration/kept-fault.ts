@@ -11,7 +11,7 @@ import { isWholeJail, placeOf } from "./kept-where.ts";
 import { formerWays } from "./left-uids.ts";
 import type { DeclaredUser } from "./model.ts";
 import { readOnce } from "./once.ts";
-import type { KeptHome } from "./once-shape.ts";
+import type { KeptHome, Once } from "./once-shape.ts";
 import { IN_DIRECTORY, type UidOwners, uidOfOther, uidOwnersHere } from "./uid-owners.ts";
 import { type Holder, heldFault, UidsInJails } from "./uids-in-jails.ts";
 
@@ -26,10 +26,18 @@ export interface KnownUids {
   readonly owners: UidOwners;
 }
 
+/** The same by what was declared once. */
+export const knownUids = (once: Once, owners: UidOwners): KnownUids => {
+  return { kept: new KeptHomes(once), uids: new UidsInJails(() => []), owners };
+};
+
 /** The same on this machine, for a tool that gives or takes one account. Throws JailkitError. */
 export function uidsHere(): KnownUids {
   const once = readOnce();
-  return { kept: new KeptHomes(once), uids: new UidsInJails(() => []), owners: uidOwnersHere(() => once) };
+  return knownUids(
+    once,
+    uidOwnersHere(() => once),
+  );
 }
 
 const ownHome = ({ jail, home }: Named): ByteString => joinHome(jail, normalPath(home));
@@ -85,9 +93,9 @@ function heldByOther(
   return heldFault(held, advice, gives);
 }
 
-/** Whether an account comes into a jail that has no line of it. */
+/** Whether an account comes into a jail that has no line of it. That of root has a message of its own. */
 function comesAnew(declared: Comer, { uid, home }: Account, jails: UidsInJails): boolean {
-  const comes = declared.directory || splitHome(home) === undefined;
+  const comes = uid !== 0 && (declared.directory || splitHome(home) === undefined);
   return comes && !jails.isThere(declared, uid);
 }
 
@@ -98,7 +106,7 @@ const comerAdvice = ({ directory }: Comer): string =>
 const ifTaken = (declared: Comer): string => (declared.directory ? IN_DIRECTORY : comerAdvice(declared));
 
 /** As formerFault, as far as it is due to a home that is remembered. */
-export function formerHomeFault(
+function formerHomeFault(
   declared: Comer,
   account: Account,
   { kept, uids, owners }: KnownUids,

@@ -3,16 +3,19 @@ import type { AskMeant, DeclaringSection } from "../check/host.ts";
 import { answered } from "../cli/error.ts";
 import type { Remedy } from "../cli/remedy.ts";
 import { operands } from "../cli/shell-word.ts";
+import { memoized } from "../enter/gather.ts";
 import { isLocalUser } from "../system/account-tools.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { hostUser } from "../system/name-services.ts";
+import { homeInJail } from "../system/separator.ts";
 import type { DeclaredBefore } from "../users/former-names.ts";
 import { leaveCommand } from "../users/leaving.ts";
 import { renamedText } from "./compare/lost-name.ts";
 import { sharedUidFault } from "./compare/uid-fault.ts";
+import { formerFault, knownUids } from "./kept-fault.ts";
 import { isUsual } from "./known-file.ts";
 import type { DeclaredPlace } from "./model.ts";
-import { readOnce } from "./once.ts";
+import { NOTHING, readOnce } from "./once.ts";
 import { type OnceUser, uidOf } from "./once-shape.ts";
 import { uidOwnersHere } from "./uid-owners.ts";
 import { WrittenSections } from "./written-sections.ts";
@@ -67,8 +70,14 @@ export function meantHere(): AskMeant {
     ];
   };
   const owners = uidOwnersHere(() => ({ users: read().once }));
-  const otherUid: AskMeant["otherUid"] = (user) =>
-    answered(() => sharedUidFault({ directory: !isLocalUser(user.name), uid: undefined }, user, owners));
+  const uids = memoized(() => knownUids(answered(readOnce) ?? NOTHING, owners));
+  const otherUid: AskMeant["otherUid"] = (user, jail) =>
+    answered(() => {
+      const { name } = user;
+      const directory = !isLocalUser(name);
+      const comer = { name, jail, home: homeInJail(user.home), directory };
+      return sharedUidFault({ directory, uid: undefined }, user, owners) ?? formerFault(comer, user, uids());
+    });
   return { lacking, elsewhere, sections, otherUid, instead: (remedy) => written.instead(remedy) };
 }
 

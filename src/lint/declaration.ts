@@ -15,8 +15,7 @@ import { absentFault } from "../declaration/compare/absent.ts";
 import { doubtsOf } from "../declaration/compare/exchanged.ts";
 import { hostHomeFault, missingHome } from "../declaration/compare/host-home.ts";
 import { DECLARED } from "../declaration/compare/intent.ts";
-import { formerHomeFault, keptHomeFault } from "../declaration/kept-fault.ts";
-import { KeptHomes } from "../declaration/kept-homes.ts";
+import { formerFault, keptHomeFault, knownUids } from "../declaration/kept-fault.ts";
 import { DROP_INS } from "../declaration/known-file.ts";
 import { machineProblems } from "../declaration/machine.ts";
 import type { DeclarationFacts } from "../declaration/machine-facts.ts";
@@ -28,7 +27,6 @@ import { systemFault } from "../declaration/other-things.ts";
 import { declarationIn, readDeclarationSources } from "../declaration/read.ts";
 import { standingHere } from "../declaration/shared.ts";
 import { type Claimant, UidOwners } from "../declaration/uid-owners.ts";
-import { UidsInJails } from "../declaration/uids-in-jails.ts";
 import { memoized } from "../enter/gather.ts";
 import { type JailAccounts, readJailAccounts } from "../jail/accounts/accounts.ts";
 import { jailedUsers } from "../jail/accounts/jailed-users.ts";
@@ -57,13 +55,11 @@ const NO_PLACE: readonly ProblemCode[] = ["kernel-file-system", "not-a-directory
 
 /** Why an account does not get a uid, by what was declared once. */
 function keptHomes(remembered: () => Once, owners: UidOwners): DeclarationFacts["keptHome"] {
-  const known = memoized(() => ({
-    ...{ kept: new KeptHomes(remembered()), uids: new UidsInJails(() => []), owners },
-  }));
+  const known = memoized(() => knownUids(remembered(), owners));
   return (declared, uid, account) =>
     account === undefined
       ? keptHomeFault(declared, uid, known(), DECLARED.uid)
-      : formerHomeFault(declared, account, known());
+      : formerFault(declared, account, known());
 }
 
 /** Why a jail is not where it was, by its record. */

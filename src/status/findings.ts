@@ -162,9 +162,11 @@ const OF_JAIL: ReadonlySet<FindingKind> = new Set([
 ]);
 
 function accountFindings({ accounts, config }: MachineFacts): StatusFinding[] {
-  // With the uid of another account, apply does nothing for it: the error of the file says what helps.
+  // With the uid of another account, or of its home, apply does nothing for it: the error of the file says what helps.
   const taken = new Set(
-    config.findings.flatMap(({ code, file, line }) => (code === "taken" ? `${line} ${file}` : [])),
+    config.findings.flatMap(({ code, file, line }) =>
+      code === "taken" || code === "kept-home" ? `${line} ${file}` : [],
+    ),
   );
   const isRefused = ({ kind, declared }: (typeof accounts)[number]) =>
     kind === "changed" && declared !== undefined && taken.has(`${declared.line} ${declared.file}`);

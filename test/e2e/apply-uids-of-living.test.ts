@@ -166,12 +166,53 @@ describe.each([J, OTHER])("an account of a directory in %s gets by mistake the u
   });
 });
 
+/** What jk_check has of users, which has no command that makes anything for who has the uid. */
+const changed = () =>
+  check(m).found.map(({ rule, message, remedy }) => [rule, message.replace(/^.*?: /, ""), remedy]);
+
 test("an account of the directory gets by mistake the uid of one that is declared no more, and that the directory knows", () => {
   directory(["anna", 7001], ["berta", 7002]);
   declare(BOTH + ofDirectory("anna") + ofDirectory("berta"));
   m.write(FILE, BOTH + ofDirectory("anna"));
   directory(["anna", 7002], ["berta", 7002]);
   expect(problems()).toEqual([belongs("anna", 7002, "berta")]);
+  const message = `the uid 7002 belongs to 'berta': ${IN_DIRECTORY}`;
+  expect(changed()).toEqual([["user-changed", message, undefined]]);
+  expect(taken()).toEqual([`'anna': ${message}`]);
+  expect(commands()).toEqual(["jailkit config check"]);
+});
+
+test("an account with a line in a jail has the uid of root: nobody calls that the uid of the home of root there", () => {
+  declare(BOTH + user("loc"));
+  m.mkdir(`${J}/root`, { mode: 0o700 });
+  m.must(["sed", "-i", "s|^loc:x:[0-9]*:\\(.*\\):/srv.*|loc:x:0:\\1:/home/loc:/bin/sh|", "/etc/passwd"]);
+  try {
+    expect(changed()).toEqual([["extra-root", "give the account another uid", undefined]]);
+    for (const said of [linesOf(m, "--check").summary.problems, config()])
+      expect(JSON.stringify(said)).not.toContain(`${J}/root`);
+  } finally {
+    m.must(["sed", "-i", "/^loc:/d", "/etc/passwd", "/etc/shadow"]);
+  }
+});
+
+test("two accounts of the directory exchange their uids by mistake: no page has a command, and the directory heals all", () => {
+  directory(["anna", 7001], ["berta", 7002]);
+  declare(BOTH + ofDirectory("anna") + ofDirectory("berta"));
+  directory(["anna", 7002], ["berta", 7001]);
+  const said = (uid: number, other: string) =>
+    `the uid ${uid} is that of '${J}/home/${other}', the home of '${other}' by the jail's etc/passwd, whose files the new account would own: ${IN_DIRECTORY}, or, if it is the same user, that home`;
+  const both = [said(7002, "berta"), said(7001, "anna")];
+  expect(problems().map(([, , message, remedy]) => [message, remedy])).toEqual([
+    [`user anna: ${both[0]}`, null],
+    [`user berta: ${both[1]}`, null],
+  ]);
+  expect(changed()).toEqual(both.map((message) => ["user-changed", message, undefined]));
+  expect(config().map(({ message, remedy }) => [message, remedy])).toEqual(
+    both.map((message) => [message, null]),
+  );
+  expect(commands()).toEqual(["jailkit config check", "jailkit config check"]);
+  directory(["anna", 7001], ["berta", 7002]);
+  expect([problems(), changed(), config(), commands()]).toEqual([[], [], [], []]);
 });
 
 test("no command gives away the home of an account that has another uid by now", () => {
