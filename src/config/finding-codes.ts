@@ -14,6 +14,7 @@ export const FINDING_CODES = {
   "control-character": "a line has a control character",
   contradiction: "keys of a section contradict each other",
   "default-only": "a key counts only in [DEFAULT]",
+  "directory-differs": "a directory has an account in another jail than the declared one, or in none",
   "doubtful-header": "a line was a header for jailkit 2.23, and is none here",
   "doubtful-value": "part of a value is ignored",
   "duplicate-item": "a list has an item twice",

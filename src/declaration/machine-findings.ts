@@ -11,6 +11,7 @@ export const MACHINE_FINDINGS = {
   "bad-account": "root",
   "bad-path": "jail",
   contradiction: "root",
+  "directory-differs": "warning",
   "duplicate-section": "root",
   "empty-jail": "jail",
   // Of an account of a directory, what it has moved there is known by its owner.

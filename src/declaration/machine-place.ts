@@ -17,6 +17,7 @@ import { LIMITED_SHELL } from "../users/open-jail.ts";
 import { otherHome } from "../users/own-home.ts";
 import type { FaultText } from "./change.ts";
 import { leadsInto, placeFault } from "./compare/account-place.ts";
+import { misplacedText } from "./compare/directory-says.ts";
 import { type HomeDiffers, sharesHome } from "./compare/home-differs.ts";
 import { renamedFault } from "./compare/look-user.ts";
 import { membershipFault } from "./compare/membership.ts";
@@ -116,6 +117,11 @@ export function reportPlace(
     report(section, "error", "bad-account", message, { kind: "none" });
   }
   reportMembership(section, account, { facts, report });
+  const misplaced = (fault ?? shared ?? never) ? undefined : misplacedText({ jail }, account);
+  if (misplaced !== undefined) {
+    const message = `${quoted(name)}: ${misplaced}; what it should have is shown by: jailkit apply --check`;
+    report(section, "warning", "directory-differs", message, { kind: "none" });
+  }
   const whole = joinHome(jail, seen);
   const refused = account.home === whole ? undefined : homeDirectoryFault(whole);
   if (refused !== undefined) {

@@ -16,7 +16,7 @@ import { ONCE_FILE } from "./once.ts";
 import { Places, placeText } from "./place-of-fault.ts";
 import { APPLY, printRemedy, showDirectories, showUnread, unreadReport } from "./report-failed.ts";
 import { changeReport, directoryChanges, directoryOfUser, problemReports } from "./report-json.ts";
-import { type LinesAt, otherwiseIn, printPlace } from "./report-lines.ts";
+import { type LinesAt, otherwiseIn, printPlace, warningLines } from "./report-lines.ts";
 import type { ApplySummary } from "./report-schema.ts";
 import { type Doubt, Warnings } from "./warnings.ts";
 
@@ -86,8 +86,7 @@ export class ApplyReport implements Shown {
     this.#undeclared = undeclared;
     this.#noLonger = comparison.noLonger;
     this.#orphans = comparison.orphans;
-    const about = comparison.warnings.map((one) => `${nameOf(one)}: ${one.message}`);
-    [...this.options.warnings, ...about].forEach(this.warn);
+    [...this.options.warnings, ...warningLines(comparison)].forEach(this.warn);
     this.#doubt(doubts.filter(({ change }) => change === undefined));
     this.#later = Map.groupBy(doubts, ({ change }) => change);
     // What a user has left in another jail is about that user, too.

@@ -301,6 +301,7 @@ const NO_REMEDY: Readonly<Partial<Record<FindingCode, string>>> = {
   // Its remedy is typed in apply.test.ts.
   "in-another-jail": "no account here is in another jail",
   "no-answer": "the daemon or the server of the name service is to be started",
+  "directory-differs": "only the directory says where its accounts live",
   "not-in-directory": "whether the user is gone for good is the administrator's to say",
   "not-a-member": "no account here is of a directory",
   "not-ascii": "no account here is of a directory",

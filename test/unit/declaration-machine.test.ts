@@ -275,13 +275,13 @@ test("a home that a directory server refuses is warned of, until the directory h
     "warning 5:8 not-ascii",
   ]);
   expect(at("/srv/a")).toEqual([]);
-  const there = { userByName: () => account("luser", 9001, "/srv/\xc3\xa4/./home/luser") };
-  expect(
+  const there = (shell: string) =>
     codes("[user luser]\njail = /srv/\xc3\xa4\ndirectory = 1\n", {
-      ...there,
+      userByName: () => ({ ...account("luser", 9001, "/srv/\xc3\xa4/./home/luser"), shell }),
       jails: () => ["/srv/\xc3\xa4"],
-    }),
-  ).toEqual([]);
+    });
+  expect(there("/usr/sbin/jk_chrootsh")).toEqual([]);
+  expect(there("/bin/sh")).toEqual(["warning 1:1 directory-differs"]);
   // That of /etc/passwd may be anything.
   expect(
     codes("[user n]\njail = /srv/\xc3\xa4\nshell = /bin/sh\n", { jails: () => ["/srv/\xc3\xa4"] }),

@@ -83,4 +83,6 @@ export interface UserComparison {
   readonly moves?: PasswdEntry | undefined;
   /** What the directory that has the account should say; undefined if it does, or if there is none. */
   readonly directory: { readonly home: ByteString; readonly shell: ByteString } | undefined;
+  /** Why that keeps the account out of the jail, as of misplacedText. */
+  readonly misplaced?: string | undefined;
 }

@@ -14,6 +14,7 @@ import { type Change, type FaultText, listed, listedKeys, NO_LONGER, waitsFor } 
 import type { DeclaredUser } from "../model.ts";
 import { inOrder, USER_STEPS } from "../order.ts";
 import { placeFault } from "./account-place.ts";
+import { misplacedText } from "./directory-says.ts";
 import { wantedLine } from "./intent.ts";
 import { localText } from "./local-too.ts";
 import { goneText, heirText } from "./lost-name.ts";
@@ -33,6 +34,7 @@ export function compareUser(declared: DeclaredUser, state: UserState): UserCompa
   return {
     ...{ changes, fault, meanwhile: state.commonPolicy?.keys },
     directory: attributesOf(declared, account),
+    misplaced: account && declared.directory ? misplacedText(declared, account) : undefined,
     doubtful: isDoubtful ? account : undefined,
   };
 }
