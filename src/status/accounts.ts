@@ -34,8 +34,8 @@ import { bringBack, otherShellFault, shellFault } from "../users/open-jail.ts";
 import { CHROOT_SHELL } from "../users/plan.ts";
 import { type AccountFault, faultOf } from "./account-fault.ts";
 import { homelessFault, lineFault } from "./lines.ts";
-import { nullDeviceFault } from "./null-device.ts";
 import { type RulesFault, rulesFault } from "./rules.ts";
+import { lostFaults } from "./start-files.ts";
 import { type TwoHomes, twoHomesIn } from "./two-homes.ts";
 
 const APPLY = "jailkit apply";
@@ -148,7 +148,7 @@ function lookIn({ path: jail, users }: JailFacts, noLogins: NoLogins, host: Host
 
 function whyNone(root: JailRoot, visitors: readonly Visitor[], noLogins: NoLogins): NoLogin[] {
   if (visitors.length === 0) return [];
-  return [...noLogins.in(root, visitors), answered(() => nullDeviceFault(root)) ?? []].flat();
+  return [...noLogins.in(root, visitors), ...lostFaults(root)];
 }
 
 /** A shell that a jail does not have: jk_chrootsh has the limited one, and nobody needs one that lets nobody in. */

@@ -197,6 +197,33 @@ test.each([
 });
 
 test.each([
+  ["is missing", "rm PATH"],
+  ["is empty", "rm PATH; install -m 0755 /dev/null PATH"],
+])("a file that programs need to start, which %s (%s), is a finding, and its command heals", (what, act) => {
+  const files = sh("ldd /bin/sh | grep -o '/[^ ]*'").trim().split("\n");
+  expect(files).toHaveLength(2);
+  for (const file of files) {
+    sh(act.replaceAll("PATH", `${J}${file}`));
+    expect(enters()).toBe(false);
+    expect(found()).toEqual([["no-login", J, `jk_update -j ${J}`]]);
+    expect(report().findings[0]?.message).toBe(
+      `'${J}${file}' ${what}, without which programs do not start: no login works`,
+    );
+    mend();
+  }
+  for (const file of files) sh(`rm ${J}${file}`);
+  mend();
+});
+
+test("a jail that never had what programs of this machine need to start lacks nothing", () => {
+  m.must(["jk_init", "-j", "/srv/k", "terminfo"]);
+  m.must(["useradd", "-d", "/srv/k/./home/hand", "-s", SHELL, "hand"]);
+  m.must(["jk_jailuser", "--jail-side-only", "-j", "/srv/k", "hand"]);
+  expect(m.exists("/srv/k/lib64")).toBe(false);
+  expect(found()).toEqual([]);
+});
+
+test.each([
   ["mv HOME /srv/h; ln -s /srv/h HOME", "/srv/h"],
   ["mv HOME /srv/j2/homes; mkdir /homes; ln -s /homes HOME", "/homes"],
 ])("homes that are two, by a link (%s), are one finding, and its command heals", (act, host) => {

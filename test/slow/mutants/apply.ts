@@ -624,6 +624,14 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/status/null-device.ts", "e2e/status.test.ts", [
     ["if (!wasThere(root, NULL_DEVICE)) return undefined;", ""],
   ]),
+  ...within("src/status/start-files.ts", "e2e/status-declared.test.ts", [
+    ["isRegular(found.stat) && found.stat.size === 0", "false"],
+    ["if (!wasThere(root, found?.canonicalPath ?? path)) continue;", ""],
+  ]),
+  ...within("src/declaration/compare/directory-says.ts", "e2e/directory-says.test.ts", [
+    ["if (!isSaid || isClosed(shell) ||", "if (!isSaid ||"],
+    ["if (!isSaid || isClosed(shell)", "if (isClosed(shell)"],
+  ]),
   ...within("src/status/rules.ts", "e2e/status-declared.test.ts", [
     [
       "hostSection(ini, user, accounts) === undefined ?",
