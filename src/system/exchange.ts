@@ -150,8 +150,9 @@ export function copyAnew(path: ByteString, { mode }: Pick<Stat, "mode">, owner =
   const copy = freeName(path, ".new");
   const bits = octal((mode & 0o644) | 0o600);
   const make: Remedy = `install -o ${owner === 0 ? "root" : `+${owner}`} -g root -m ${bits} ${operands(path, copy)}`;
-  // Shown without what could lead a terminal; mv(1) asks, and whoever has read it answers.
-  return adviceAt(copy, `${make} && cat -v ${shellWord(copy)} && mv -iT ${operands(copy, path)}`).remedy;
+  // Shown without what could lead a terminal; mv(1) asks, and whoever has read it answers. Without an answer no copy is left.
+  const show = `cat -v ${shellWord(copy)} && mv -iT ${operands(copy, path)}`;
+  return adviceAt(copy, `${make} && ${show} || ! rm -f ${operands(copy)}`).remedy;
 }
 
 /** The step between: the lines of others are in the copy, too. */

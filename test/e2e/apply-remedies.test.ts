@@ -565,3 +565,21 @@ test("a section that is there twice, in one file and in two: with the lines of b
     expect(run.stdout + run.stderr).not.toContain("sed -i");
   }
 });
+
+test("the copy of a file that others can write takes its place once somebody has read it: a program leaves no copy", () => {
+  m.write(FILE, JAIL);
+  m.chmod(FILE, 0o666);
+  const files = m.list(FOLDER);
+  for (let time = 0; time < 2; time++) {
+    const [problem, ...more] = linesOf(m).summary.problems;
+    expect([problem?.code, problem?.remedy, more]).toEqual(["config-unsafe", copyAnew(FILE), []]);
+    expect(m.run(["sh", "-c", `exec </dev/null; ${problem?.remedy}`]).status).toBe(1);
+    expect([m.list(FOLDER), (m.stat(FILE)?.mode ?? 0) & 0o777]).toEqual([files, 0o666]);
+  }
+  // As a program that knows what the file should say.
+  m.must(["sh", "-ec", `umask 022; cat ${FILE} >${FILE}.tmp; mv -fT ${FILE}.tmp ${FILE}`]);
+  expect(linesOf(m).status).toBe(0);
+  m.chmod(FILE, 0o666);
+  typeRemedy(m, copyAnew(FILE));
+  expect([linesOf(m).status, m.list(FOLDER)]).toEqual([0, files]);
+});

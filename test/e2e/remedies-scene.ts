@@ -130,7 +130,7 @@ const FILE = /^write into (\S+):\n/;
 
 /** What is printed for a file that others could write. */
 export const copyAnew = (file: string): string =>
-  `install -o root -g root -m 0644 ${file} ${file}.new && cat -v ${file}.new && mv -iT ${file}.new ${file}`;
+  `install -o root -g root -m 0644 ${file} ${file}.new && cat -v ${file}.new && mv -iT ${file}.new ${file} || ! rm -f ${file}.new`;
 
 /** What root types who follows a report: its remedy, and the command at the end of its message. */
 export function commandsOf({ message, remedy }: { message: string; remedy?: string | null }): string[] {

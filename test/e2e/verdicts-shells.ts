@@ -162,7 +162,7 @@ export const SHELLS: readonly Case[] = [
     },
     ...limited(
       "policy",
-      /jk_lsh: JK-\w+: abort, .*; remedy: install .* && mv -iT (\/srv\/\w+\/etc\/jailkit\/jk_lsh\.ini)\.new \1$/m,
+      /jk_lsh: JK-\w+: abort, .*; remedy: install .* && mv -iT (\/srv\/\w+\/etc\/jailkit\/jk_lsh\.ini)\.new \1 \|\| ! rm -f \1\.new$/m,
     ),
   },
   {

@@ -89,6 +89,7 @@ const ALLOWED: Readonly<Record<string, string>> = {
   "jailkit apply --prune --delete-homes":
     "of homes whose users have gone, beside the command that keeps them",
   rm: "of symbolic links of root in a jail, and nothing else: see src/jail/fs/safety.ts",
+  "${make} && ${show} || ! rm -f ${operands(copy)}": "of the copy that the same command has made",
   rmdir: "of a mount point, which has nothing in it",
   "rmdir ${operands(place)}": "of a mount point, which has nothing in it",
   "find ${word} -uid ${uid} ! -type f ! -type d -delete":

@@ -94,7 +94,7 @@ const READ = /; read .*; then: /;
 
 const copied = (path: () => string) => () => {
   const [old, copy] = [path(), `${path()}.new`].map(quoted);
-  return `install -o root -g root -m 0644 ${old} ${copy} && cat -v ${copy} && mv -iT ${copy} ${old}`;
+  return `install -o root -g root -m 0644 ${old} ${copy} && cat -v ${copy} && mv -iT ${copy} ${old} || ! rm -f ${copy}`;
 };
 const copiedByUser = (path: () => string) => () => {
   const [old, copy] = [path(), `${path()}.new`].map(quoted);
