@@ -25,7 +25,7 @@ export const FINDING_KINDS = {
     "users cannot pass a directory on the way into a jail, or read a file that logins need, its file system is mounted noexec, or it has lost its null device or what programs need to start, so that no login works",
   "not-in-jail": "a user, or its group, is missing from the passwd or group of the jail, and cannot log in",
   "no-group": "the primary group of a user is not a group of the host, so that no login works",
-  "no-shadow": "a user is not in shadow(5), though passwd(5) says so, so that PAM lets nobody in",
+  "no-shadow": "a user is not in shadow(5), though passwd(5) says so, so that PAM lets nobody in, or nobody without a key",
   changed:
     "the line of a user in the passwd of the jail has another uid, group or home than the account, so that no login works",
   "no-rules":

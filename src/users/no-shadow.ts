@@ -21,7 +21,7 @@ export function noShadowFault(account: Pick<PasswdEntry, "name" | "password"> | 
   if (counts !== MISSING || !isLocalUser(name)) return undefined;
   const user = operands(name);
   const remedy = `usermod -p '*' ${user}` as const;
-  const lost = `${quoted(name)} is not in shadow(5), though passwd(5) says so: PAM lets nobody in; its password and its expiry are lost`;
+  const lost = `${quoted(name)} is not in shadow(5), though passwd(5) says so: PAM lets nobody in, or, where pam_unix(8) has broken_shadow, a key alone; its password and its expiry are lost`;
   const message = `${lost}; make a line without a password with: ${remedy}; or, for logins by a password: passwd ${user}`;
   return { code: "no-shadow", message, remedy } as const;
 }

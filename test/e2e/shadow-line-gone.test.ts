@@ -14,7 +14,7 @@ const JAIL = `[jail ${J}]\nsections = uidbasics, basicshell\n`;
 const ANN = `[user ann]\njail = ${J}\nshell = /bin/bash\n`;
 const HEAL = "usermod -p '*' ann";
 const SAID =
-  "'ann' is not in shadow(5), though passwd(5) says so: PAM lets nobody in; its password and its expiry are lost; " +
+  "'ann' is not in shadow(5), though passwd(5) says so: PAM lets nobody in, or, where pam_unix(8) has broken_shadow, a key alone; its password and its expiry are lost; " +
   `make a line without a password with: ${HEAL}; or, for logins by a password: passwd ann`;
 
 let m: Machine;
