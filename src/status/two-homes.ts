@@ -4,7 +4,7 @@ import { answered, errorWithCode, type JailkitError } from "../cli/error.ts";
 import type { JailedUser } from "../jail/accounts/jailed-users.ts";
 import type { JailRoot } from "../jail/fs/walk.ts";
 import { homeInJail } from "../system/separator.ts";
-import { requireOnePlace } from "../users/one-home.ts";
+import { requireOneLink, requireOnePlace } from "../users/one-home.ts";
 
 /** Users whose homes are in one directory, by a link that leads the host elsewhere than the jail. */
 export interface TwoHomes {
@@ -16,9 +16,14 @@ export interface TwoHomes {
 /** Finds them in a jail: what is wrong is told once for all homes in one directory. Of a link of a user's, the checks of a login say more. */
 export function twoHomesIn(root: JailRoot, users: readonly JailedUser[]): TwoHomes[] {
   const places = Map.groupBy(users, ({ home }): ByteString => directoryOf(homeInJail(home)));
-  return [...places.values()].flatMap((those) => {
-    const home = homeInJail(those[0]?.home ?? "");
-    const error = answered(() => errorWithCode("two-homes", () => requireOnePlace(root, home)));
-    return error === undefined ? [] : [{ users: those, error }];
+  const fault = (home: ByteString, require: typeof requireOnePlace) =>
+    answered(() => errorWithCode("two-homes", () => require(root, homeInJail(home))));
+  return [...places.values()].flatMap((those): TwoHomes[] => {
+    const error = fault(those[0]?.home ?? "", requireOnePlace);
+    if (error !== undefined) return [{ users: those, error }];
+    return those.flatMap((user) => {
+      const own = fault(user.home, requireOneLink);
+      return own === undefined ? [] : [{ users: [user], error: own }];
+    });
   });
 }

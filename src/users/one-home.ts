@@ -139,6 +139,12 @@ export function requireOnePlace(root: JailRoot, home: ByteString): void {
   throw twoHomes(root, ways, home);
 }
 
+/** The same as requireOneHome for a home that is a symbolic link itself. */
+export function requireOneLink(root: JailRoot, home: ByteString): void {
+  const stat = lookUp(root, home)?.stat;
+  if (stat !== undefined && isLink(stat)) requireOneHome(root, home);
+}
+
 function twoHomes(root: JailRoot, ways: TwoWays, home: ByteString): JailkitError {
   const rest = home.slice(ways.link.length);
   const [host, inside] = [ways.host, ways.inside].map((side) => quoted(`${side.path}${rest}`));

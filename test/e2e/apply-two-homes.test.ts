@@ -10,6 +10,7 @@ import {
   test,
 } from "bun:test";
 import { configReportSchema } from "../../src/lint/report-schema.ts";
+import { statusReportSchema } from "../../src/status/report-schema.ts";
 import { type Machine, openMachine, type Sshd } from "../machine/machine.ts";
 import { reportOf } from "../report.ts";
 import { linesOf } from "./apply-scene.ts";
@@ -172,6 +173,37 @@ test("the same with a home in the jail alone: the one that is there counts", () 
   expect(m.run(["jk_check", J]).stdout).toContain(problems("--check")[0]?.remedy ?? "none");
   heal();
   expect(ssh("oldk", "cat letter").stdout).toBe("precious\n");
+});
+
+test.each(["", "authorized_keys"])(
+  "one home that is a link (%s): no command makes a new one in its place",
+  (keys) => {
+    if (keys === "") declare(section("ann", "oldk").replace(/^authorized_keys.*\n/m, ""));
+    sh(`mv ${J}/home/ann /data/ann; ln -s /data/ann ${J}/home/ann`);
+    const [problem, ...more] = problems("--check");
+    expect([problem?.code, more]).toEqual(["two-homes", []]);
+    const status = reportOf(statusReportSchema, m.run(["jailkit", "status", "--json"]).stdout).findings;
+    expect(status.map(({ kind, command }) => [kind, command])).toEqual([["two-homes", problem?.remedy ?? ""]]);
+    const pages = ["jk_check", "jailkit explain ann", "jailkit apply", "jailkit status"].map(
+      (words) => m.run(words.split(" ")).stdout,
+    );
+    for (const page of pages) expect(page).not.toContain("ann.old");
+    heal();
+    expect(m.read(`${J}/home/ann/letter`)).toBe("precious\n");
+    if (keys !== "") expect(ssh("oldk", "cat letter").stdout).toBe("precious\n");
+    m.must(["umount", `${J}/home/ann`]);
+  },
+);
+
+test("a home that is a link to one beside it: no command makes a new one in its place", () => {
+  sh(`cd ${J}/home; mv ann x; ln -s x ann`);
+  const [problem, ...more] = problems("--check");
+  expect([problem?.code, problem?.remedy, more]).toEqual(["foreign-home", null, []]);
+  expect(problem?.message).toContain("put the directory to which it leads in its place");
+  for (const words of ["jk_check", "jailkit explain ann", "jailkit status", "jailkit apply"])
+    expect(m.run(words.split(" ")).stdout).not.toContain("ann.old");
+  sh(`cd ${J}/home; rm ann; mv x ann`);
+  expect([problems("--check"), ssh("oldk", "cat letter").stdout]).toEqual([[], "precious\n"]);
 });
 
 test("the same when the disk of the link is not there: nothing is made in its place", () => {

@@ -21,7 +21,7 @@ import { dirsEqual, jailOfHome } from "../../system/separator.ts";
 import { homeFor } from "../../users/jail-side.ts";
 import { newNameFault } from "../../users/new-account.ts";
 import { noShadowFault } from "../../users/no-shadow.ts";
-import { requireOnePlace } from "../../users/one-home.ts";
+import { requireOneLink, requireOnePlace } from "../../users/one-home.ts";
 import {
   elsewhereAdvice,
   homeElsewhere,
@@ -279,6 +279,7 @@ function ownHome(
 ): HomeState {
   const path = homeFor(account, root.path);
   requireOnePlace(root, path);
+  requireOneLink(root, path);
   const stat = lookUp(root, path)?.stat;
   const isOwn = stat !== undefined && stat.uid === account.uid && isDirectory(stat);
   // A run brings it to its place first.

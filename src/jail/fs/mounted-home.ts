@@ -1,5 +1,7 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import { entriesOf, type Stat } from "../../../ffi/files.ts";
+import { AT_FDCWD } from "../../../ffi/constants.ts";
+import { attempt } from "../../../ffi/error.ts";
+import { entriesOf, type Stat, statIfPresent } from "../../../ffi/files.ts";
 import { withRightsOf } from "../../../ffi/rights.ts";
 import { quoted } from "../../cli/display.ts";
 import { answered } from "../../cli/error.ts";
@@ -11,7 +13,7 @@ import { mountsText, mountTypes, unmountForGood } from "../../system/mounts.ts";
 import { hostSystemOf, isWholeFileSystem } from "./host-mounts.ts";
 import { lookUp } from "./look.ts";
 import { unmountedPlace } from "./unmounted.ts";
-import { hostPath, isDirectory, type JailRoot, withDirectory } from "./walk.ts";
+import { hostPath, isDirectory, isLink, type JailRoot, withDirectory } from "./walk.ts";
 
 // Where a file system is mounted, mv(1) moves nothing, and no new home can appear by a rename. Nothing here writes: a login, too,
 // says what helps.
@@ -61,8 +63,23 @@ export function staysMounted(root: JailRoot, home: ByteString): string | undefin
   return `${quoted(hostPath(root, home))} stays, with all that is in it, ${why}: ${unmount.advice}`;
 }
 
-/** What to do about one that is not that of the account, and which command; undefined if none is mounted there. */
+/**
+ * What to do in the place of a home about a symbolic link of root's that leads to a directory, on the host or in the jail: a new home
+ * would leave there what the user has. Undefined for anything else.
+ */
+function inPlaceOfLink(root: JailRoot, home: ByteString): Advised | undefined {
+  const stat = lookUp(root, home)?.stat;
+  if (stat === undefined || stat.uid !== 0 || !isLink(stat)) return undefined;
+  const inside = answered(() => lookUp(root, home, { follow: true }));
+  const outside = attempt(() => statIfPresent(AT_FDCWD, hostPath(root, home), true));
+  if (![inside?.stat, outside].some((one) => one !== undefined && isDirectory(one))) return undefined;
+  return { advice: "put the directory to which it leads in its place, or mount it there", remedy: undefined };
+}
+
+/** What to do about a mount, or a link to a directory, in the place of a home that is not that of the account, and which command; undefined if there is none. */
 export function inPlaceOfMount(root: JailRoot, home: ByteString): Advised | undefined {
+  const link = inPlaceOfLink(root, home);
+  if (link !== undefined) return link;
   const place = hostPath(root, home);
   const unmount = unmountAt(root, home);
   if (unmount === undefined) return undefined;
