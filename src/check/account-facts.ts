@@ -1,7 +1,9 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import type { Stat } from "../../ffi/files.ts";
 import type { Advice, Remedy } from "../cli/remedy.ts";
+import { shellWord } from "../cli/shell-word.ts";
 import type { ChrootshSettings } from "../enter/facts.ts";
+import { giveOrReplace } from "../enter/remedies.ts";
 import type { Group, PasswdEntry } from "../system/accounts.ts";
 import type { AskMeant } from "./host.ts";
 
@@ -61,4 +63,15 @@ export interface AccountFacts {
   /** What writes the home of an account as a login compares it; undefined if it is so written. */
   readonly plainHome: (user: PasswdEntry) => Advice | undefined;
   readonly verbose: (line: ByteString) => void;
+}
+
+/** Gives an account what is at its home by a command; `isTheirs`: it needs no other owner. */
+export function giveTo(
+  facts: Pick<AccountFacts, "jail" | "inJail" | "homeMount">,
+  real: PasswdEntry,
+  give: Parameters<typeof giveOrReplace>[2],
+  isTheirs: boolean,
+): Advice {
+  const plain: Remedy = `${give} ${shellWord(facts.jail + real.home)}`;
+  return facts.homeMount(real.home, isTheirs, plain) ?? giveOrReplace(facts, real, give);
 }

@@ -5,7 +5,7 @@ import { parentOf, plainPath } from "../../ffi/paths.ts";
 import { display } from "../cli/display.ts";
 import type { Advice, Remedy } from "../cli/remedy.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
-import { giveHome, giveOrReplace, jailSideRemedy, newHome, takeLinesOut } from "../enter/remedies.ts";
+import { giveHome, jailSideRemedy, newHome, takeLinesOut } from "../enter/remedies.ts";
 import { parseGroupLine, parsePasswdLine } from "../jail/accounts/account-lines.ts";
 import { isJailsOwn, isRootsPlace, mayBeGiven, usualHome } from "../jail/accounts/home-place.ts";
 import { isChrootShell, isLimitedShell } from "../jail/accounts/jailed-users.ts";
@@ -14,7 +14,8 @@ import type { GroupEntry, PasswdEntry } from "../system/accounts.ts";
 import { remountCommand } from "../system/mounts.ts";
 import { dirsEqual, livesIn, splitHome } from "../system/separator.ts";
 import { LIMITED_SHELL } from "../users/open-jail.ts";
-import type { AccountFacts } from "./account-facts.ts";
+import { rootsGroupFault } from "../users/primary-group.ts";
+import { type AccountFacts, giveTo } from "./account-facts.ts";
 import { otherHomeFindings, otherIdsFinding, ownerOfLine, rightLine } from "./other-home.ts";
 import { hashFindings, isHash, refusedLines } from "./refused-lines.ts";
 import { advised, type CheckFinding, type Rule } from "./rules.ts";
@@ -212,7 +213,7 @@ class AccountCheck {
         this.#facts.mayBeHome(path);
       const own = dirsEqual(home, usualHome(real.name)) || !(isJailsOwn(home) || isTheirs);
       const give = giveHome(real, stat, relaxed(real).relaxHomeGroup);
-      const advice = own ? this.#give(real, give, false) : this.#facts.otherHome(real);
+      const advice = own ? giveTo(this.#facts, real, give, false) : this.#facts.otherHome(real);
       this.#report("home-owner", `${what} belongs to uid ${stat.uid}`, advice, path);
     }
     this.#checkAboveHome(real, what);
@@ -228,14 +229,9 @@ class AccountCheck {
     if (stat.gid === gid || !isChrootShell(shell) || relaxed(real).relaxHomeGroup) return;
     const own = dirsEqual(home, usualHome(real.name)) || !isJailsOwn(home);
     const isTheirs = mayBeGiven(stat, uid, () => isRootsPlace(home, inJail));
-    const advice = own ? this.#give(real, `chgrp -h +${gid}`, isTheirs) : this.#facts.otherHome(real);
+    const give = () => giveTo(this.#facts, real, `chgrp -h +${gid}`, isTheirs);
+    const advice = rootsGroupFault(real)?.advice ?? (own ? give() : this.#facts.otherHome(real));
     this.#report("home-group", `${what} has group ${stat.gid}, so that the login is refused`, advice, path);
-  }
-
-  /** Gives an account what is at its home; `isTheirs`: it needs no other owner. */
-  #give(real: PasswdEntry, give: Parameters<typeof giveOrReplace>[2], isTheirs: boolean): Advice {
-    const plain: Remedy = `${give} ${shellWord(this.#facts.jail + real.home)}`;
-    return this.#facts.homeMount(real.home, isTheirs, plain) ?? giveOrReplace(this.#facts, real, give);
   }
 
   /** The rules about modes report a directory of root's that others can write. */

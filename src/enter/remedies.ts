@@ -136,6 +136,12 @@ export function newHome({ jail, inJail }: InJail, { uid, gid, home }: Homed): Re
   return homeRemedy(jail + home, uid, gid, aside);
 }
 
+/** Gives an account another primary group than that of root. */
+export const rootsGroupAdvice = (name: ByteString, isLocal: boolean): Advice =>
+  isLocal
+    ? `usermod -g users ${operands(name)}`
+    : inWords("give it another primary group in its directory (gidNumber)");
+
 /** Copies a program into a jail again. */
 export function recopyRemedy(jail: ByteString, path: ByteString): Remedy {
   return `jk_cp -f -j ${shellWord(jail)} ${shellWord(path)}`;

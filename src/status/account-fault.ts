@@ -14,6 +14,8 @@ export interface AccountFault {
     | "not-in-jail"
     | "no-group"
     | "no-shadow"
+    | "account-file"
+    | "root-group"
     | "changed"
     | "two-homes"
     | "home"

@@ -33,6 +33,7 @@ import type { Shadows } from "../users/no-shadow.ts";
 import { bringBack, otherShellFault, shellFault } from "../users/open-jail.ts";
 import { CHROOT_SHELL } from "../users/plan.ts";
 import { type AccountFault, faultOf } from "./account-fault.ts";
+import { hostFileFaults } from "./host-files.ts";
 import { homelessFault, lineFault } from "./lines.ts";
 import { type RulesFault, rulesFault } from "./rules.ts";
 import { lostFaults } from "./start-files.ts";
@@ -259,17 +260,24 @@ export function accountFaults(jails: readonly JailFacts[]): AccountFault[] {
   const isHomeless = isAnyHomeless();
   const wanted = jails.filter(
     (jail) =>
-      isInOrder(jail) &&
+      (isInOrder(jail) || jail.condition === "incomplete") &&
       jail.condition !== "busy" &&
       (jail.users.length > 0 || isHomeless || jail.isAnyHomeless === true),
   );
   const host = { ...hostAccounts(), shadowOf: hostShadow() };
   const [noLogins, meantOf] = [new NoLogins(), meantHere()];
-  const all = withOneTree(() => wanted.map((jail) => lookIn(jail, noLogins, host)));
+  const all = withOneTree(() =>
+    wanted.map((jail) => {
+      const found = lookIn(jail, noLogins, host);
+      // The rest of the run that was stopped brings these.
+      return jail.condition === "incomplete" ? { ...found, noShells: [], noLogins: [] } : found;
+    }),
+  );
   // Whoever works on a jail may be about to do what is missing.
   const found = all.filter((one) => hasFaults(one) && workerOf(one.jail) === undefined);
   const doubtful = found.flatMap((one) => one.doubtful).filter((user) => !outside.includes(user));
   return [
+    ...(jails.some(({ users }) => users.length > 0) ? hostFileFaults(host) : []),
     ...outside.flatMap((user) => shellFindings(user, "shell")),
     ...found.flatMap((one) => faultsIn(one, meantOf)),
     ...doubtful.flatMap(homeFaultOf),

@@ -19,6 +19,8 @@ const LOG_SOCKETS = "jailkit log-sockets";
 const PROCESSES = "jk_list";
 const EXPLAIN = "jailkit explain";
 const CHECK = "jk_check";
+/** Of pwck(8): it changes nothing. */
+const CHECK_FILES = "pwck -r";
 const APPLY_CHECK = "jailkit apply --check";
 
 /** What a jail in this condition needs depends on what is meant, so that its reason names several commands. */
@@ -173,7 +175,8 @@ function accountFindings({ accounts, config }: MachineFacts): StatusFinding[] {
   return accounts.flatMap((fault) => {
     if (isRefused(fault)) return [];
     const { kind, subject, message, remedy, otherwise } = fault;
-    const show = `${OF_JAIL.has(kind) ? CHECK : EXPLAIN} ${operands(subject)}`;
+    const show =
+      kind === "account-file" ? CHECK_FILES : `${OF_JAIL.has(kind) ? CHECK : EXPLAIN} ${operands(subject)}`;
     return [{ kind, subject, message, otherwise, commands: commandsOf(remedy, show) }];
   });
 }

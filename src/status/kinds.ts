@@ -13,6 +13,9 @@ export const FINDING_KINDS = {
     "a jail has a jk_lsh of its own, that of jailkit 2 or another program, which does not confine its users as declared",
   moved: "the directory of a jail is at the path of another one, so that nothing is done in the two",
   login: "jk_chrootsh lacks its privilege, so that nobody can log in",
+  "account-file":
+    "an account file of the machine is missing, has lost its lines, or cannot be read by users, so that no login works",
+  "root-group": "the primary group of a user is that of root, whose rights it has",
   config: "a configuration file has an error, or cannot be read",
   directory:
     "a name service does not answer, so that its users cannot log in, or does not have a declared user of a directory",
@@ -25,7 +28,8 @@ export const FINDING_KINDS = {
     "users cannot pass a directory on the way into a jail, or read a file that logins need, its file system is mounted noexec, or it has lost its null device or what programs need to start, so that no login works",
   "not-in-jail": "a user, or its group, is missing from the passwd or group of the jail, and cannot log in",
   "no-group": "the primary group of a user is not a group of the host, so that no login works",
-  "no-shadow": "a user is not in shadow(5), though passwd(5) says so, so that PAM lets nobody in, or nobody without a key",
+  "no-shadow":
+    "a user is not in shadow(5), though passwd(5) says so, so that PAM lets nobody in, or nobody without a key",
   changed:
     "the line of a user in the passwd of the jail has another uid, group or home than the account, so that no login works",
   "no-rules":

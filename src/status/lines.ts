@@ -11,8 +11,8 @@ import type { HostAccounts } from "../system/host-accounts.ts";
 import { hostUser } from "../system/name-services.ts";
 import { jailOfHome } from "../system/separator.ts";
 import { noShadowFault, type Shadows } from "../users/no-shadow.ts";
-import { primaryGroupFault } from "../users/primary-group.ts";
-import type { AccountFault } from "./account-fault.ts";
+import { primaryGroupFault, rootsGroupFault } from "../users/primary-group.ts";
+import { type AccountFault, faultOf } from "./account-fault.ts";
 
 /**
  * Why an account that lives in a jail cannot log in by its `line` there: it contradicts the account, `real`, which shadow(5) may
@@ -26,6 +26,8 @@ export function lineFault(
   host: HostAccounts & Shadows,
 ): AccountFault | undefined {
   const { name, gid } = line;
+  const ofRoot = real && rootsGroupFault(real);
+  if (ofRoot !== undefined) return faultOf("root-group", name, { ...ofRoot, message: ofRoot.what });
   const changed =
     real &&
     (otherIdsFinding(jail, line, real) ??
@@ -38,7 +40,8 @@ export function lineFault(
   if (none !== undefined)
     return { kind: "no-group", subject: name, message: none.message, remedy: none.remedy };
   const lost = noShadowFault(real, host);
-  if (lost !== undefined)
+  // A file that is lost as a whole is a finding of its own.
+  if (lost?.remedy !== undefined)
     return { kind: "no-shadow", subject: name, message: lost.message, remedy: lost.remedy };
   if (groups.has(gid)) return undefined;
   const message = `the group of ${quoted(name)} (gid ${gid}) is missing in ${quoted(`${jail}/etc/group`)}: no login works`;

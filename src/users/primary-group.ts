@@ -1,7 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { quoted } from "../cli/display.ts";
 import { answered } from "../cli/error.ts";
-import { createGroup } from "../enter/remedies.ts";
+import { createGroup, rootsGroupAdvice } from "../enter/remedies.ts";
 import { isLocalUser } from "../system/account-tools.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import type { HostAccounts } from "../system/host-accounts.ts";
@@ -27,4 +27,11 @@ export function primaryGroupFault(
   const { gid } = user;
   const isNone = groupByGid(gid) === undefined && answered(() => hostGroup(gid) === undefined);
   return isNone === true ? noGroup(user, nameInJail(gid)) : undefined;
+}
+
+/** The fault of an account whose primary group is that of root; undefined if it is not, or for root. */
+export function rootsGroupFault({ name, uid, gid }: Ids) {
+  if (gid !== 0 || uid === 0) return undefined;
+  const what = `${quoted(name)} has the primary group of root (gid 0), and so the rights of that`;
+  return { what, advice: rootsGroupAdvice(name, isLocalUser(name)) };
 }

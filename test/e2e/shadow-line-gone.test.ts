@@ -70,6 +70,19 @@ test("a login by a password gets a new one by passwd(1) alone", () => {
   expect(m.read("/etc/passwd")).toMatch(/^ann:x:/m);
 });
 
+test("where the file itself is gone, no command makes lines that would count when it is back", () => {
+  const message = expect.stringContaining("put it back, as from /etc/shadow-");
+  for (const away of ["mv /etc/shadow /root/shadow", "cp /etc/shadow /root/shadow; : > /etc/shadow"]) {
+    sh(away);
+    expect([status(), applied("--check").problems]).toEqual([
+      [["account-file", "/etc/shadow", message, "pwck -r"]],
+      [["no-shadow", message, null]],
+    ]);
+    sh("cat /root/shadow > /etc/shadow; chmod 640 /etc/shadow; chgrp shadow /etc/shadow");
+    expect([enters(), status(), applied()]).toEqual([true, [], { status: 0, problems: [], changes: [] }]);
+  }
+});
+
 test("an account whose password is in passwd(5), and one whose login was closed, need no line", () => {
   lose();
   sh("sed -i 's/^ann:x:/ann:*:/' /etc/passwd");

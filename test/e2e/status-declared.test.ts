@@ -215,6 +215,41 @@ test.each([
   mend();
 });
 
+test.each(["/etc/passwd", "/etc/group"])("%s, which users cannot read any more, is a finding", (file) => {
+  sh(`chmod 600 ${file}`);
+  expect([enters(), found()]).toEqual([false, [["account-file", file, `chmod a+r ${file}`]]]);
+  mend();
+});
+
+test("a primary group that was changed to that of root is a finding of all, and no command lets the account in with it", () => {
+  const line = sh("grep ^ann: /etc/passwd");
+  const finding = ["root-group", "ann", "usermod -g users ann"];
+  sh("sed -i 's/^\\(ann:x:[0-9]*\\):[0-9]*:/\\1:0:/' /etc/passwd");
+  expect(found()).toContainEqual(finding);
+  // It makes the line in the jail the same.
+  m.run(["jailkit", "apply"]);
+  expect([found().slice(0, 1), enters()]).toEqual([[finding], false]);
+  for (const words of [["jk_check"], ["jailkit", "explain", "ann"], ["jailkit", "status"]]) {
+    const { stdout } = m.run(words);
+    expect(stdout).toContain("usermod -g users ann");
+    expect(stdout).not.toContain("chgrp");
+  }
+  sh("usermod -g users ann");
+  m.must(["jailkit", "apply"]);
+  expect([sh("grep ^ann: /etc/passwd"), found(), enters()]).toEqual([line, [], true]);
+});
+
+test("what a run that was stopped does not bring is told beside it", () => {
+  const [id = "?"] = m.list("/var/lib/jailkit/jails");
+  const record = `/var/lib/jailkit/jails/${id}/manifest.json`;
+  m.write(record, m.read(record).replace(/("time":\d+)/, '$1,"unfinished":true'), { mode: 0o600 });
+  sh("sed -i '/^ann:/d' /etc/shadow");
+  expect(found()).toEqual([
+    ["no-shadow", "ann", "usermod -p '*' ann"],
+    ["incomplete", J, `jk_update -j ${J}`],
+  ]);
+});
+
 test("a jail that never had what programs of this machine need to start lacks nothing", () => {
   m.must(["jk_init", "-j", "/srv/k", "terminfo"]);
   m.must(["useradd", "-d", "/srv/k/./home/hand", "-s", SHELL, "hand"]);

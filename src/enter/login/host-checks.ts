@@ -39,6 +39,7 @@ import {
   homeTextAdvice,
   jailSideRemedy,
   passRemedy,
+  rootsGroupAdvice,
   setInDirectory,
 } from "../remedies.ts";
 
@@ -249,7 +250,7 @@ const judgeHomeOwner = homeRule(
   ],
 );
 
-const judgeHomeGroup = homeRule(
+const judgeOtherGroup = homeRule(
   (facts) => facts.settings().values.relaxHomeGroup,
   (home, facts) => home.gid !== facts.gid,
   (path, { gid }) => [
@@ -257,6 +258,13 @@ const judgeHomeGroup = homeRule(
     `chgrp -h +${gid} ${shellWord(path)}`,
   ],
 );
+
+/** With the primary group of root, an account would have the rights of that, once its home is right. */
+function judgeHomeGroup(facts: LoginFacts): Verdict {
+  const verdict = judgeOtherGroup(facts);
+  if (facts.gid !== 0 || verdict.outcome !== "failed") return verdict;
+  return { ...verdict, advice: rootsGroupAdvice(accountOf(facts).name, facts.isLocal()) };
+}
 
 const judgeHomeOtherWrite = homeRule(
   (facts) => facts.settings().values.relaxHomeOtherPermissions,
