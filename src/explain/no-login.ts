@@ -178,13 +178,21 @@ export class NoLogins {
 
   /**
    * Why no login works in a jail, or in one that will be made in `root`: a directory on the way that users cannot pass, a file
-   * that they cannot read, and a file system of which nothing can be executed. `isLive`: its /usr will be another one.
+   * that they cannot read, and a file system of which nothing can be executed. `isLive`: its /usr will be another one; `needed`: as
+   * of closed().
    */
-  in(root: JailRoot, visitors: readonly Visitor[], isLive = false): NoLogin[] {
-    const closed = this.closed(root, visitors).map(({ path, first, count, verb, remedy }): NoLogin => {
-      const message = `${display(first.name)}${andMore(count - 1)} cannot ${verb} ${display(path)}: no login works`;
-      return { message, advice: commandAt(path, remedy) };
-    });
+  in(
+    root: JailRoot,
+    visitors: readonly Visitor[],
+    isLive = false,
+    needed: readonly ByteString[] = [],
+  ): NoLogin[] {
+    const closed = this.closed(root, visitors, needed).map(
+      ({ path, first, count, verb, remedy }): NoLogin => {
+        const message = `${display(first.name)}${andMore(count - 1)} cannot ${verb} ${display(path)}: no login works`;
+        return { message, advice: commandAt(path, remedy) };
+      },
+    );
     if (visitors.some(({ isLimited }) => isLimited)) closed.push(...withoutRules(root));
     if (isLive || !isAllNoexec(root)) return closed;
     const message = "nothing can be executed, since the file system is mounted noexec: no login works";

@@ -147,9 +147,12 @@ function lookIn({ path: jail, users }: JailFacts, noLogins: NoLogins, host: Host
   }
 }
 
+/** The directories of programs and of what these read. */
+const OF_PROGRAMS = ["/usr", "/usr/bin", "/usr/lib", "/bin", "/lib", "/lib64"];
+
 function whyNone(root: JailRoot, visitors: readonly Visitor[], noLogins: NoLogins): NoLogin[] {
   if (visitors.length === 0) return [];
-  return [...noLogins.in(root, visitors), ...lostFaults(root)];
+  return [...noLogins.in(root, visitors, false, OF_PROGRAMS), ...lostFaults(root)];
 }
 
 /** A shell that a jail does not have: jk_chrootsh has the limited one, and nobody needs one that lets nobody in. */

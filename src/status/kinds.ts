@@ -25,7 +25,7 @@ export const FINDING_KINDS = {
   unmounted: "a directory of the host, or the file system of a jail, is not mounted",
   left: "the next boot would mount directories of the host in a jail that was deleted or emptied",
   "no-login":
-    "users cannot pass a directory on the way into a jail, or read a file that logins need, its file system is mounted noexec, or it has lost its null device or what programs need to start, so that no login works",
+    "users cannot pass a directory on the way into a jail, or read a file that logins need, its file system is mounted noexec or nodev, or it has lost its null device or what programs need to start, so that no login works",
   "not-in-jail": "a user, or its group, is missing from the passwd or group of the jail, and cannot log in",
   "no-group": "the primary group of a user is not a group of the host, so that no login works",
   "no-shadow":

@@ -65,12 +65,12 @@ export function mountRestrictions(fd: number): MountRestrictions {
 }
 
 /**
- * The command that changes an option of the mount that a path is on: mount(8). `bind`: of the mount alone, as for "exec"
- * and "suid", which are no options of a file system. It names the other options of the mount, such as nosuid, which
+ * The command that changes an option of the mount that a path is on: mount(8). `bind`: of the mount alone, as for "exec",
+ * "suid" and "dev", which are no options of a file system. It names the other options of the mount, such as nosuid, which
  * would be lost otherwise.
  */
 export function remountCommand(
-  option: "exec" | "noexec" | "suid" | "rw",
+  option: "exec" | "noexec" | "suid" | "dev" | "rw",
   path: ByteString,
   bind = true,
 ): Remedy {

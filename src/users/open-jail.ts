@@ -166,8 +166,9 @@ export function requireShell(root: JailRoot, shell: ByteString, advice: Advice):
   }
   const { canonicalPath, stat } = found;
   const isOne = isProgram(stat);
-  if (isOne && !onlyRootRuns(stat)) return;
-  const why = isOne ? "can be executed by root alone" : "is not a program";
+  const isEmpty = isOne && stat.size === 0 && wasThere(root, canonicalPath);
+  if (isOne && !isEmpty && !onlyRootRuns(stat)) return;
+  const why = isEmpty ? "is empty" : isOne ? "can be executed by root alone" : "is not a program";
   if (!(isRegular(stat) && wasThere(root, canonicalPath))) throw notProgram(root, shell, why);
   const remedy: Remedy = `jk_check --fix ${shellWord(root.path)}`;
   const heals = `${why}, unlike the one in the record of the jail; fix it with: ${remedy}`;

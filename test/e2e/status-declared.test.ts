@@ -215,6 +215,26 @@ test.each([
   mend();
 });
 
+test("an empty shell, a directory of programs that users cannot pass, and a jail mounted nodev are findings, and their commands heal", () => {
+  sh(`: > $(readlink -f ${J}/bin/bash)`);
+  expect([enters(), found()]).toEqual([false, [["no-shell", J, `jk_check --fix ${J}`]]]);
+  mend();
+  sh(`chmod 700 ${J}/usr`);
+  expect([enters(), found()]).toEqual([false, [["no-login", J, `chmod a+x ${J}/usr`]]]);
+  mend();
+  sh(`mount --bind /srv /srv; mount -o remount,bind,nodev /srv`);
+  try {
+    const { findings } = report();
+    expect(findings).toMatchObject([
+      { kind: "no-login", subject: J, message: expect.stringContaining("mounted nodev") },
+    ]);
+    mend();
+    expect(sh(`echo x > ${J}/dev/null; findmnt -no VFS-OPTIONS /srv`)).not.toContain("nodev");
+  } finally {
+    sh("umount /srv");
+  }
+});
+
 test.each(["/etc/passwd", "/etc/group"])("%s, which users cannot read any more, is a finding", (file) => {
   sh(`chmod 600 ${file}`);
   expect([enters(), found()]).toEqual([false, [["account-file", file, `chmod a+r ${file}`]]]);

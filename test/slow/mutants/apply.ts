@@ -399,7 +399,30 @@ export const APPLY: readonly Mutant[] = [
   ]),
   ...within("src/check/other-home.ts", WAITS, [[" ?? facts.declaredHere(real)", ""]]),
   ...within("src/status/accounts.ts", WAITS, [["meant === undefined ? fault", "true ? fault"]]),
+  ...within("src/jail/fs/mounted-home.ts", "e2e/apply-two-homes.test.ts", [
+    ["  if (link !== undefined) return link;\n", ""],
+  ]),
+  ...within("src/users/one-home.ts", "e2e/apply-two-homes.test.ts", [
+    ["isThere(host) && (hasHome(host) || !hasHome(inside)) ?", "isThere(host) ?"],
+    ["if (stat !== undefined && isLink(stat)) requireOneHome(root, home);", ""],
+  ]),
+  ...within("src/users/no-shadow.ts", "e2e/shadow-line-gone.test.ts", [
+    ["if (isShadowLost(shadows)) return", "if (shadows === null) return"],
+  ]),
+  ...within("src/status/host-files.ts", "e2e/status-declared.test.ts", [
+    ["if ((stat.mode & 0o004) !== 0) return [];", "if (stat.mode !== 0) return [];"],
+  ]),
+  ...within("src/users/primary-group.ts", "e2e/status-declared.test.ts", [
+    ["if (gid !== 0 || uid === 0) return undefined;", "if (gid !== null) return undefined;"],
+  ]),
+  ...within("src/enter/login/host-checks.ts", "e2e/status-declared.test.ts", [
+    [
+      'if (facts.gid !== 0 || verdict.outcome !== "failed") return verdict;',
+      "if (facts.gid !== -1) return verdict;",
+    ],
+  ]),
   ...within("src/status/accounts.ts", "e2e/status-declared.test.ts", [
+    [' || jail.condition === "incomplete"', ""],
     ["isClosed(shell) && !fromService", "false"],
     ["one.closed.filter(({ name }) => isDeclared(name))", "one.closed"],
     ['fault.kind === "changed" ?', "false ?"],
@@ -620,6 +643,7 @@ export const APPLY: readonly Mutant[] = [
   ]),
   ...within("src/status/null-device.ts", "e2e/status-declared.test.ts", [
     ["stat.rdevMajor === MAJOR && stat.rdevMinor === MINOR", "stat.rdevMajor === MAJOR"],
+    ["({ fd }) => mountRestrictions(fd).devices", "() => false"],
   ]),
   ...within("src/status/null-device.ts", "e2e/status.test.ts", [
     ["if (!wasThere(root, NULL_DEVICE)) return undefined;", ""],
@@ -641,6 +665,7 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/users/open-jail.ts", "e2e/status-declared.test.ts", [
     ["uid === 0 && (mode & 0o011) === 0", "false"],
     ["isRegular(stat) && wasThere(root, canonicalPath)", "isRegular(stat)"],
+    ["isOne && stat.size === 0 && wasThere(root, canonicalPath)", "false"],
   ]),
   ...within("src/jail/record/moved.ts", "e2e/adopt.test.ts", [
     ["own.id !== id && readIdentity(tree, registry, own.id)?.path === path", "false"],
