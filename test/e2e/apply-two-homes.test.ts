@@ -183,7 +183,9 @@ test.each(["", "authorized_keys"])(
     const [problem, ...more] = problems("--check");
     expect([problem?.code, more]).toEqual(["two-homes", []]);
     const status = reportOf(statusReportSchema, m.run(["jailkit", "status", "--json"]).stdout).findings;
-    expect(status.map(({ kind, command }) => [kind, command])).toEqual([["two-homes", problem?.remedy ?? ""]]);
+    expect(status.map(({ kind, command }) => [kind, command])).toEqual([
+      ["two-homes", problem?.remedy ?? ""],
+    ]);
     const pages = ["jk_check", "jailkit explain ann", "jailkit apply", "jailkit status"].map(
       (words) => m.run(words.split(" ")).stdout,
     );
