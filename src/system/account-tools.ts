@@ -14,7 +14,8 @@ import {
   passwdByName,
   wholeGroup,
 } from "./accounts.ts";
-import { flatAccounts, localGroups, localUsers } from "./flat-accounts.ts";
+import { ACCOUNT_FILE_LIMIT, flatAccounts, localGroups, localUsers } from "./flat-accounts.ts";
+import { hostText } from "./host-files.ts";
 import { findProgram, runProgram } from "./run.ts";
 import { countingShadow, MISSING } from "./shadow.ts";
 
@@ -44,7 +45,21 @@ function runAccountTool(
   // Our tools have no such option.
   const said = reason.replace(/: use --badname.*$/, "");
   const why = said === "" ? "" : `: ${display(said)}`;
-  throw new JailkitError("account-tool", 1, `${name} failed with status ${result.status}${why}`);
+  const odd = lineFromElsewhere();
+  const what = `${name} failed with status ${result.status}${why}${odd === undefined ? "" : `; ${odd.message}`}`;
+  throw new JailkitError("account-tool", 1, what, undefined, odd?.remedy);
+}
+
+/** A line of an account file that ends as on another system: the tools do not write such a file again. */
+function lineFromElsewhere(): { readonly message: string; readonly remedy: Remedy } | undefined {
+  for (const file of ["/etc/passwd", "/etc/shadow", "/etc/group", "/etc/gshadow"]) {
+    const lines = answered(() => hostText(file, ACCOUNT_FILE_LIMIT))?.split("\n") ?? [];
+    const index = lines.findIndex((line) => line.endsWith("\r"));
+    if (index < 0) continue;
+    const remedy: Remedy = `sed -i 's/\\r$//' ${shellWord(file)}`;
+    return { message: `line ${index + 1} of ${file} ends with a carriage return: ${remedy}`, remedy };
+  }
+  return undefined;
 }
 
 /** A change of an account. */

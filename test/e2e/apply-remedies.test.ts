@@ -583,3 +583,22 @@ test("the copy of a file that others can write takes its place once somebody has
   typeRemedy(m, copyAnew(FILE));
   expect([linesOf(m).status, m.list(FOLDER)]).toEqual([0, files]);
 });
+
+test("a line of /etc/group that ends as on another system is named where usermod(8) fails for it, and the remedy heals", () => {
+  m.write(FILE, `${JAIL}[user ann]\njail = ${J}\nshell = /bin/bash\n`);
+  m.must(["jailkit", "apply"]);
+  m.must(["groupadd", "-f", "team"]);
+  m.must(["sed", "-i", "s/^\\(team:.*\\)$/\\1\\r/", "/etc/group"]);
+  m.write(FILE, `${m.read(FILE)}groups = team\n`);
+  const [problem, ...more] = linesOf(m).summary.problems;
+  expect([problem?.message, problem?.remedy, more]).toEqual([
+    expect.stringMatching(/usermod failed .*; line \d+ of \/etc\/group ends with a carriage return: /),
+    "sed -i 's/\\r$//' /etc/group",
+    [],
+  ]);
+  typeRemedy(m, problem?.remedy ?? "false");
+  expect([linesOf(m).status, m.must(["id", "-nG", "ann"]).stdout]).toEqual([
+    0,
+    expect.stringContaining("team"),
+  ]);
+});
