@@ -12,7 +12,7 @@ import { emptiedMessage, isEmptied, unmounted } from "../jail/record/emptied.ts"
 import { lackingProblem, lackingSockets, mountCommand } from "../jail/record/live.ts";
 import type { ManifestContent } from "../jail/record/manifest.ts";
 import { lackingLinks } from "../populate/apply/live.ts";
-import { bootFaultOf, bootRemedy } from "../populate/apply/live-lines.ts";
+import { bootProblem } from "../populate/apply/live-lines.ts";
 import { liveCopyProblem } from "../populate/live-copy.ts";
 import { asksForFiles, unfinishedMessage } from "../populate/record/requests.ts";
 import type { HostAccounts } from "../system/host-accounts.ts";
@@ -246,11 +246,10 @@ function liveFindings(root: JailRoot, content: ManifestContent | undefined): Che
 
 /** The finding about the line of fstab(5) for a directory of the host, which is mounted now. */
 function bootFindings(root: JailRoot, jailPath: ByteString): CheckFinding[] {
-  const fault = bootFaultOf(root.path, jailPath);
-  if (fault === undefined) return [];
-  const path = root.path + jailPath;
-  const message = `${display(path)}: the next boot would not show the host's ${display(jailPath)} there as it should be: ${fault}`;
-  return [{ rule: "live-mount", path, jailPath, message, remedy: bootRemedy(root.path, jailPath) }];
+  const problem = bootProblem(root.path, jailPath);
+  return problem === undefined
+    ? []
+    : [{ rule: "live-mount", path: root.path + jailPath, jailPath, ...problem }];
 }
 
 function sharedFinding(path: ByteString, jailPath: ByteString): CheckFinding {

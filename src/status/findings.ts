@@ -72,10 +72,13 @@ function jailFindings(list: JailList | Error): StatusFinding[] {
 // More do not fit into a command that somebody reads before it is typed.
 const MOST_PIDS = 20;
 
-function leftFindings({ left }: MachineFacts): StatusFinding[] {
-  return left.map(({ jail, message, remedy }) => {
-    return { kind: "left", subject: jail, message, commands: [remedy] };
-  });
+function leftFindings({ left, boot }: MachineFacts): StatusFinding[] {
+  const of = (kind: "left" | "boot", found: MachineFacts["boot"]) =>
+    found.map(({ jail, message, remedy }): StatusFinding => {
+      const commands = commandsOf(remedy, `${CHECK} ${operands(jail)}`);
+      return { kind, subject: jail, message, commands };
+    });
+  return [...of("left", left), ...of("boot", boot)];
 }
 
 function moveFindings({ moves }: MachineFacts): StatusFinding[] {

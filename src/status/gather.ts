@@ -32,6 +32,7 @@ import { findProgram, runProgram } from "../system/run.ts";
 import { type OutsideProcesses, outsideProcesses } from "../users/outside.ts";
 import type { AccountFault } from "./account-fault.ts";
 import { accountFaults } from "./accounts.ts";
+import { type BootFault, bootFaults } from "./boot-faults.ts";
 import { type Strays, strayProcesses } from "./strays.ts";
 
 /** What a machine says about itself, without the contents of its jails. */
@@ -50,6 +51,8 @@ export interface MachineFacts {
   /** What `jailkit list` says: the list, or an error. */
   readonly list: JailList | Error;
   readonly left: readonly LeftMounts[];
+  /** What the next boot does not show in live jails. */
+  readonly boot: readonly BootFault[];
   /** What runs that were killed have left of moves of homes. */
   readonly moves: readonly CheckFinding[];
   /** The accounts of /etc/passwd with a jail in their home. */
@@ -207,6 +210,7 @@ export function gather(): MachineFacts {
     logins: loginShells(users),
     list,
     left: settled(answered(() => leftMounts()) ?? []),
+    boot: list instanceof Error ? [] : settled(answered(() => bootFaults(list.jails)) ?? []),
     moves: leftMoveFindings(moves, list),
     users,
     written: writtenTimes(list),

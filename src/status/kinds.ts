@@ -40,6 +40,7 @@ export const FINDING_KINDS = {
   home: "jk_chrootsh refuses the home of a user, who cannot log in, because of its owner, group or mode",
   closed:
     "a declared user has a login shell that lets nobody in, such as nologin, and the next jailkit apply would give it jk_chrootsh",
+  boot: "the next boot would not show in a live jail what it shows of the host now, so that no login works then",
   incomplete: "a run that fills or updates a jail was stopped",
   missing: "a jail does not exist",
   unrecorded:

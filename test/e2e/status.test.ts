@@ -691,6 +691,20 @@ describe("a jail in each condition", () => {
   });
 });
 
+test("what the next boot would not show in a live jail is a finding, and its command heals", () => {
+  m.must(["jk_init", "--live", "-j", "/srv/boot", "one"]);
+  const told = () => found().filter(([, subject]) => subject === "/srv/boot");
+  expect(told()).toEqual([]);
+  m.must(["sed", "-i", "\\|/srv/boot|d", "/etc/fstab"]);
+  const [finding, ...more] = told();
+  expect([finding?.slice(0, 2), more]).toEqual([["boot", "/srv/boot"], []]);
+  const { stdout } = m.run(["jk_check", "/srv/boot"]);
+  expect(stdout).toContain(`remedy: ${finding?.[2]}\n`);
+  m.must(["sh", "-ec", finding?.[2] ?? "false"]);
+  expect([told(), m.read("/etc/fstab").includes("/srv/boot/usr")]).toEqual([[], true]);
+  m.must(["jailkit", "delete", "-y", "/srv/boot"]);
+});
+
 describe("the work", () => {
   /** The number of system calls of a command. */
   function calls(argv: readonly string[]): number {

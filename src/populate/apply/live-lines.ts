@@ -118,6 +118,14 @@ export function bootFaultsIn(
 export const bootFaultOf = (jail: ByteString, directory: ByteString): string | undefined =>
   bootFaultsIn(fstabText())(jail, directory);
 
+/** What is said of it, printable, and the command that heals. */
+export function bootProblem(jail: ByteString, directory: ByteString, faultOf = bootFaultOf) {
+  const fault = faultOf(jail, directory);
+  if (fault === undefined) return undefined;
+  const message = `${display(jail + directory)}: the next boot would not show the host's ${display(directory)} there as it should be: ${fault}`;
+  return { message, remedy: bootRemedy(jail, directory) };
+}
+
 /** The directories of the host for which the text of fstab(5) has our lines, by the jails that these are in. Pure. */
 export function directoriesByJail(fstab: ByteString): ReadonlyMap<ByteString, readonly ByteString[]> {
   const byJail = new Map<ByteString, ByteString[]>();
