@@ -14,7 +14,7 @@ import { giveCommand } from "../system/give.ts";
 import type { ReservedUids } from "../system/login-defs.ts";
 import { hostUser, isNobodys } from "../system/name-services.ts";
 import { joinHome } from "../system/separator.ts";
-import { whyKeysStay } from "../users/kernel-objects.ts";
+import { hasStayed, whyKeysStay } from "../users/kernel-objects.ts";
 import { forgetLine } from "../users/plan.ts";
 import type { FaultText } from "./change.ts";
 import type { Declaration, DeclaredUser } from "./model.ts";
@@ -210,7 +210,8 @@ export const reservedBy = (
 ): ReservedUids => {
   const shut = new Map<number, boolean>();
   return {
-    has: (uid) => kept.has(uid) || jails.has(uid) || shut.getOrInsertComputed(uid, hasStaying),
+    has: (uid) =>
+      kept.has(uid) || jails.has(uid) || hasStayed(uid) || shut.getOrInsertComputed(uid, hasStaying),
     letGo(isWanted) {
       const isFree = (uid: number) => isWanted(uid) && !isOwned(uid);
       return kept.letGo(isFree) ?? jails.why(isFree);

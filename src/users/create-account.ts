@@ -29,6 +29,9 @@ import { BAD_JAIL } from "./open-jail.ts";
 import { inPlaceOfOther, otherHomeAdvice } from "./own-home.ts";
 import { CHROOT_SHELL, planJailing } from "./plan.ts";
 
+/** Uids that are tried for one account: users who work together may have those of many who are gone. */
+const MOST_UIDS = 16;
+
 /** Shows the steps of createAccount. */
 export function describeCreation({ name, home, shell, access, plan }: NewAccount, run: AccountRun): void {
   run.jailShell = shell;
@@ -59,12 +62,11 @@ export function createAccount(
     if (isNew) run.done(`created the group ${quoted(group)}`);
   }
   const user = holdingSignals(() => {
-    stopIfInterrupted("no account was created; run this again");
     const done = (line: ByteString) => {
       accessLines.push(line);
       run.done(line);
     };
-    return createJailed(account, values, { done, warn: (line) => run.warn(line) });
+    return createWithUid(account, values, { done, warn: (line) => run.warn(line) });
   });
   run.done(`created the account ${quoted(name)} with the home ${quoted(home)}`);
   return { user, accessLines };
@@ -91,6 +93,25 @@ function useraddOptions({ group, access, password }: NewAccount, values: NewAcco
   return new Map(
     given.flatMap(([letter, value]) => (value === undefined || value === false ? [] : [[letter, value]])),
   );
+}
+
+/** The same, with a uid that nobody asked for: another one if the keys of an earlier account stay, which tells nothing of that. */
+function createWithUid(...[account, values, { done, warn }]: Parameters<typeof createJailed>): PasswdEntry {
+  for (let tries = 1; ; tries++) {
+    stopIfInterrupted("no account was created; run this again");
+    const lines: ByteString[] = [];
+    const tell = () => lines.forEach(done);
+    try {
+      const user = createJailed(account, values, { done: (line) => lines.push(line), warn });
+      tell();
+      return user;
+    } catch (error) {
+      const stay = error instanceof JailkitError && error.code === "left-uid";
+      if (stay && values.uid === undefined && tries < MOST_UIDS) continue;
+      tell();
+      throw error;
+    }
+  }
 }
 
 function createJailed(

@@ -70,6 +70,11 @@ function keysStay(uid: number, why: string, advice: string, remedy?: Remedy): Ja
   return new JailkitError("left-uid", 1, message, undefined, remedy);
 }
 
+const stayed = new Set<number>();
+
+/** Whether this process has created an account with a uid whose keys it could not remove, though they did not seem to stay. */
+export const hasStayed = (uid: number): boolean => stayed.has(uid);
+
 /**
  * Removes the keys that an earlier account had with the uid of a new one, which nobody has used in between. Throws JailkitError
  * "left-uid": the new one could have them later, and whoever is linked to them.
@@ -77,13 +82,19 @@ function keysStay(uid: number, why: string, advice: string, remedy?: Remedy): Ja
 export function removeKeysOfEarlier({ name, uid }: Owner, done: (line: string) => void): void {
   // An account of before may have the same uid.
   if (passwdByUid(uid)?.name !== name || !hasKeyrings(uid)) return;
-  const stay = keyringsFault(uid);
-  if (stay !== undefined) throw stay;
+  const stay = keyringsFault(uid) ?? clearingFault(uid, done);
+  if (stay === undefined) return;
+  stayed.add(uid);
+  throw stay;
+}
+
+function clearingFault(uid: number, done: (line: string) => void): JailkitError | undefined {
   try {
     if (clearKeys(uid)) done(`removed ${keysOfEarlier(uid)}`);
+    return undefined;
   } catch (error) {
     if (!isReported(error)) throw error;
-    throw keysStay(uid, describeError(error), GONE_AT_START);
+    return keysStay(uid, describeError(error), GONE_AT_START);
   }
 }
 
