@@ -107,7 +107,6 @@ export const ENOMEM = 12;
 export const EACCES = 13;
 export const ENOPROTOOPT = 92;
 export const EAFNOSUPPORT = 97;
-export const ENOKEY = 126;
 export const EBUSY = 16;
 export const EEXIST = 17;
 export const EXDEV = 18;

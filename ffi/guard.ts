@@ -36,6 +36,7 @@ const STATE = {
   writeNotices: 168,
   noticesThread: 176,
   rules: 184,
+  keys: 192,
 } as const;
 
 const CLOSE_RANGE_CLOEXEC = 4;
@@ -176,7 +177,7 @@ export function entryName(): ByteString | undefined {
 
 /** The address of a function of the guard. Throws SystemError (ENOSYS) when run from source. */
 export function guardFunction(
-  name: "exec" | "writePid" | "daemon" | "holdSignals" | "writeNotices" | "noticesThread" | "rules",
+  name: "exec" | "writePid" | "daemon" | "holdSignals" | "writeNotices" | "noticesThread" | "rules" | "keys",
 ): Pointer {
   if (state === 0)
     throw new SystemError(ENOSYS, `the guard's ${name}, which only an executable has`, undefined);

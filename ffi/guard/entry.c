@@ -44,6 +44,7 @@ _Static_assert(__builtin_offsetof(struct state, directory) == 160, "ffi/guard.ts
 _Static_assert(__builtin_offsetof(struct state, write_notices) == 168, "ffi/guard.ts");
 _Static_assert(__builtin_offsetof(struct state, notices_thread) == 176, "ffi/guard.ts");
 _Static_assert(__builtin_offsetof(struct state, rules) == 184, "ffi/guard.ts");
+_Static_assert(__builtin_offsetof(struct state, keys) == 192, "ffi/guard.ts");
 
 __attribute__((section(".config"), used)) const volatile struct config config = {
     .magic = GUARD_MAGIC,

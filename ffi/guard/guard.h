@@ -118,6 +118,7 @@ struct state {
   void *write_notices;  /* 168: guard_write_notices */
   void *notices_thread; /* 176: guard_notices_thread */
   void *rules;          /* 184: guard_rules */
+  void *keys;           /* 192: guard_keys */
 
   /* Used by the guard only. */
   u64 bytes;          /* of the state, with the pointers behind it */
@@ -254,6 +255,9 @@ struct rules {
  * directory, and a proof. Or -errno of making the ruleset, which is -EINVAL if there are more NULs than names, or of the end.
  */
 i64 guard_rules(struct rules *rules);
+
+/* keys.c, called from JavaScript: looks whether the keyrings of a user can be removed, or removes them */
+i64 guard_keys(u64 uid, u64 removes);
 
 /* filters.c: installs filters for this thread, and proves them. Returns 0, or NO_FILTERS if the kernel has none, or -errno. */
 i64 install_filters(u64 wanted);

@@ -205,6 +205,7 @@ __attribute__((used)) void guard_main(u64 *stack) {
   state->write_notices = (void *)guard_write_notices;
   state->notices_thread = (void *)guard_notices_thread;
   state->rules = (void *)guard_rules;
+  state->keys = (void *)guard_keys;
   if (!state->privileged) state->changing = map_zeros(state->page_size);
   if (sys3(SYS_mprotect, state, state->bytes, PROT_READ) != 0) refuse(CANNOT_START, "mprotect failed");
   hide_standard_error(nothing);

@@ -1,3 +1,4 @@
+import { isErrno } from "../../ffi/error.ts";
 import { clearKeys, keysFault } from "../../ffi/keys.ts";
 import { answered, describeError, isReported, JailkitError } from "../cli/error.ts";
 import type { Remedy } from "../cli/remedy.ts";
@@ -23,25 +24,29 @@ export const objectsOf = (uid: number): readonly IpcObject[] => ipcOf(new Set([u
  */
 export function removeFromKernel(owner: Owner, { say, warn }: Hearer): void {
   const removed: string[] = [];
-  const tried = (what: string, work: () => void, heal: (error: unknown) => string) => {
+  const tried = (what: string, work: () => void, told: (error: unknown) => Told) => {
     try {
       work();
     } catch (error) {
       if (!isReported(error)) throw error;
-      warn(`${what} of ${ownerText(owner)} stay in the kernel: ${describeError(error)}; ${heal(error)}`);
+      const { why, advice } = told(error);
+      warn(`${what} of ${ownerText(owner)} stay in the kernel: ${why}; ${advice}`);
     }
   };
   tried(
     "shared memory, semaphores or message queues",
     () => removeIpcOf(owner, removed, warn),
-    () => again(owner),
+    (error) => ({ why: describeError(error), advice: again(owner) }),
   );
   tried(
     "keys",
     () => {
       if (hasKeyrings(owner.uid) && clearKeys(owner.uid)) removed.push("keys");
     },
-    () => `no new account gets the uid while they are there; ${GONE_AT_START}`,
+    (error) => {
+      const { why, advice } = toldOfKeys(owner.uid, error);
+      return { why, advice: `no new account gets the uid while they are there; ${advice}` };
+    },
   );
   if (removed.length > 0) say(`removed what the kernel had of ${ownerText(owner)}: ${removed.join(", ")}`);
 }
@@ -50,17 +55,38 @@ export function removeFromKernel(owner: Owner, { say, warn }: Hearer): void {
  * The error with which a new account of a uid, or one that is about to get it, does not get rid of the keys of an earlier one; undefined
  * if it does. Whoever has the uid, or a link to a keyring, would have them later. Throws SystemError.
  */
-export const whyKeysStay = (uid: number): JailkitError | undefined =>
-  hasKeyrings(uid) ? keyringsFault(uid) : undefined;
+export function whyKeysStay(uid: number): JailkitError | undefined {
+  if (!hasKeyrings(uid)) return undefined;
+  const running = processesFault(uid);
+  if (running !== undefined) return running;
+  const fault = keysFault(uid);
+  return fault && keysStayFor(uid, fault);
+}
 
-/** The same of a uid with keyrings. */
-function keyringsFault(uid: number): JailkitError | undefined {
+function processesFault(uid: number): JailkitError | undefined {
   const runs = whatRuns(uid);
   const remedy = endSessions(uid);
-  if (runs !== undefined)
-    return keysStay(uid, `processes have it (${runs})`, `end them with: ${remedy}`, remedy);
-  const fault = keysFault(uid);
-  return fault && keysStay(uid, describeError(fault), GONE_AT_START);
+  return runs === undefined
+    ? undefined
+    : keysStay(uid, `processes have it (${runs})`, `end them with: ${remedy}`, remedy);
+}
+
+/** What is said of an error, and what heals it. */
+interface Told {
+  readonly why: string;
+  readonly advice: string;
+}
+
+function toldOfKeys(uid: number, error: unknown): Told {
+  if (!isErrno(error, "ECANCELED")) return { why: describeError(error), advice: GONE_AT_START };
+  const why =
+    "the process that asks for them was ended or does not answer, as a setuid program of the uid can bring about";
+  return { why, advice: `look for that with: find / -uid ${uid} -perm -4000` };
+}
+
+function keysStayFor(uid: number, error: unknown): JailkitError {
+  const { why, advice } = toldOfKeys(uid, error);
+  return keysStay(uid, why, advice);
 }
 
 const keysOfEarlier = (uid: number) => `keys that an earlier account with the uid ${uid} had`;
@@ -82,7 +108,7 @@ export const hasStayed = (uid: number): boolean => stayed.has(uid);
 export function removeKeysOfEarlier({ name, uid }: Owner, done: (line: string) => void): void {
   // An account of before may have the same uid.
   if (passwdByUid(uid)?.name !== name || !hasKeyrings(uid)) return;
-  const stay = keyringsFault(uid) ?? clearingFault(uid, done);
+  const stay = processesFault(uid) ?? clearingFault(uid, done);
   if (stay === undefined) return;
   stayed.add(uid);
   throw stay;
@@ -94,7 +120,7 @@ function clearingFault(uid: number, done: (line: string) => void): JailkitError 
     return undefined;
   } catch (error) {
     if (!isReported(error)) throw error;
-    return keysStay(uid, describeError(error), GONE_AT_START);
+    return keysStayFor(uid, error);
   }
 }
 

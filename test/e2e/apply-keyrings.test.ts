@@ -1,7 +1,7 @@
 /** Users who work against a run that removes the keys of an account which is gone: with links to its keyrings, or with its uid. */
 import { afterAll, afterEach, beforeAll, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
 import type { Machine } from "../machine/machine.ts";
-import { linesOf, openApplyMachine, uidIn } from "./apply-scene.ts";
+import { linesIn, linesOf, openApplyMachine, uidIn } from "./apply-scene.ts";
 
 setDefaultTimeout(120_000);
 
@@ -27,7 +27,11 @@ def ring(name, parent):
     # KEYCTL_SETPERM
     c.syscall(keyctl, 5, made, 0x3f3f3f3f)
     return made
-if sys.argv[1] == "share":
+if sys.argv[1] == "key":
+    c.syscall(add_key, b"user", b"left", b"secret", 6, -4)
+elif sys.argv[1] == "find":
+    print(c.syscall(keyctl, 10, -4, b"user", b"left", 0) >= 0)
+elif sys.argv[1] == "share":
     # KEYCTL_GET_PERSISTENT
     lasting = c.syscall(keyctl, 22, -1, -2)
     print(lasting if lasting < 0 else ring(b"shared", lasting))
@@ -100,7 +104,51 @@ test("keys that cannot be removed only while an account has the uid keep no acco
     { code: "left-uid", message: expect.stringMatching(/symbolic links.*removed again$/) },
   ]);
   expect([uidIn(m, "carl"), m.exists(`${J}/home/carl`)]).toEqual([undefined, false]);
+  // Not deep any more.
+  await Bun.sleep(1100);
   eve.kill();
   await eve.ended;
-  m.run(["jailkit", "terminate-user", `--uid=${OTHER}`, `--uid=${UID}`]);
+  m.must(["jailkit", "terminate-user", `--uid=${UID}`, `--uid=${OTHER}`]);
+});
+
+// As a setuid program of the account can, while a process has its uid.
+test.each(["SIGSTOP", "SIGKILL"])(
+  "no run is stopped or ended by who may signal a process with the uid: %s",
+  (signal) => {
+    m.write(FILE, EVE);
+    m.must(["jailkit", "apply", "--prune", "--delete-homes"]);
+    keys(UID, "key");
+    m.write(FILE, `${CARL}uid = ${UID}\n`);
+    const inject = `inject=setresuid:signal=${signal}`;
+    const traced = (...words: string[]) =>
+      m.run(["timeout", "-k", "1", "20", "strace", "-f", "-qq", "-o", "/dev/null", "-e", inject, ...words]);
+    const why = `the uid ${UID} (?:had )?stay in the kernel: .* find / -uid ${UID} -perm -4000`;
+    const fault = linesIn(traced("jailkit", "apply", "--json"));
+    expect(fault.summary.problems).toMatchObject([
+      { code: "left-uid", message: expect.stringMatching(new RegExp(`^user carl: keys .*${why}`)) },
+    ]);
+    const end = ["jailkit", "terminate-user", `--uid=${UID}`];
+    const { status, stderr } = traced(...end);
+    expect([status, stderr]).toEqual([
+      1,
+      expect.stringMatching(new RegExp(`keys of ${why.replace("the ", "")}`)),
+    ]);
+    m.must(end);
+    expect(keys(UID, "find")).toBe("False");
+    expect([linesOf(m).status, uidIn(m, "carl")]).toEqual([0, UID]);
+  },
+);
+
+test("what such a program has stopped keeps no lock of a run that was killed", async () => {
+  m.write(FILE, EVE);
+  m.must(["jailkit", "apply", "--prune", "--delete-homes"]);
+  keys(UID, "key");
+  m.write(FILE, `${CARL}uid = ${UID}\n`);
+  const killed = `strace -f -qq -o /dev/null -e inject=setresuid:signal=SIGSTOP jailkit apply & strace=$!
+    until stopped=$(pgrep -U ${UID}); do :; done
+    kill -KILL $(ps -o ppid= -p $stopped) $strace
+    jailkit apply --no-wait; status=$?
+    echo status $status $(ps -o stat= -p $stopped); kill -KILL $stopped`;
+  expect(m.run(["timeout", "20", "bash", "-c", killed]).stdout).toMatch(/^status 1 T/m);
+  expect([linesOf(m).status, uidIn(m, "carl")]).toEqual([0, UID]);
 });

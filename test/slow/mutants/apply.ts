@@ -1358,14 +1358,26 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/carry-out/remove.ts", "e2e/apply-left-ipc.test.ts", [
     ["if (isNobodys(user.uid)) ", ""],
   ]),
-  ...within("ffi/keys.ts", "e2e/apply-left-ipc.test.ts", [
-    ["keyctl(INVALIDATE, ring);", ""],
-    ["return { fault: error };", "return { fault: undefined };"],
-    ['if (serial < 0) return new SystemError(-serial, "keyctl", undefined);', ""],
-    ["asUser(uid, () => syscall(SYS_keyctl, SETPERM, ring, RIGHTS));", ""],
+  ...within("ffi/guard/keys.c", "e2e/apply-left-ipc.test.ts", [
+    [": keyctl(KEYCTL_INVALIDATE, ring, 0, 0);", ": 0;"],
+    ["return persistent < 0 ? persistent : had", "return persistent < 0 ? 0 : had"],
+    ["if (had < 0) return had;", "if (had < 0) return 0;"],
+    ["if (had_session < 0) return had_session;", "if (had_session < 0) return 0;"],
+    ["if (removes) keyctl(KEYCTL_SETPERM, ring, RIGHTS, 0);", ""],
+    ["KEY_SPEC_THREAD_KEYRING, 1, 0)", "KEY_SPEC_THREAD_KEYRING, 0, 0)"],
+    ["if (thread == -EPERM || thread == -ENOSYS) return 0;", ""],
+  ]),
+  ...within("ffi/guard/keys.c", "e2e/apply-keyrings.test.ts", [
+    ["sys5(SYS_ppoll, &ready, 1, time, 0, 8) == 1 &&", ""],
+    ["sizeof(answer)) == sizeof(answer)", "sizeof(answer)) >= 0"],
+    ["sys2(SYS_kill, child, SIGKILL);", ""],
+    ["sys3(SYS_close_range, 0, ends[1] - 1, 0);", ""],
   ]),
   ...within("src/users/kernel-objects.ts", "e2e/apply-left-ipc.test.ts", [
-    ["return fault && keysStay(uid, describeError(fault), GONE_AT_START);", "return undefined;"],
+    ["return fault && keysStayFor(uid, fault);", "return undefined;"],
+  ]),
+  ...within("src/users/kernel-objects.ts", "e2e/apply-keyrings.test.ts", [
+    ['if (!isErrno(error, "ECANCELED"))', "if (true)"],
   ]),
   ...within("src/system/ipc.ts", "e2e/apply-left-ipc.test.ts", [
     ["log2 <= LARGEST_LOG2", "false"],
