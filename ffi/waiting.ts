@@ -145,14 +145,19 @@ export function doAroundLookUps(what: Around | undefined): void {
   around = what;
 }
 
-/** Call it before a look-up, and endLookUp after it. `isOwn`: the seconds are those of this one alone. */
+// Of look-ups within another one.
+let depth = 0;
+
+/** Call it before a look-up, and endLookUp after it: one within another is a part of that. `isOwn`: the seconds are its own alone. */
 export function beginLookUp(call: string, key: ByteString, isOwn = false): void {
+  if (depth++ > 0) return;
   watch?.begin(call, key, isOwn);
   around?.begin();
 }
 
 /** Ends what beginLookUp began, which had the same `isOwn`. */
 export function endLookUp(isOwn = false): void {
+  if (--depth > 0) return;
   around?.end();
   watch?.end(isOwn);
 }

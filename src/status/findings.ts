@@ -7,7 +7,7 @@ import { ONCE_FILE } from "../declaration/once.ts";
 import { REGISTRY } from "../jail/record/registry.ts";
 import { isInOrder, type JailFacts, type JailList } from "../jails/jails.ts";
 import { socketState } from "../log-socket/monitor/status.ts";
-import { endSessions } from "../system/processes.ts";
+import { endSessions } from "../system/end-sessions.ts";
 import { dueText } from "../users/due-logins.ts";
 import { CONFIG_CHECK, configFindings, directoryFindings, LIST } from "./config-findings.ts";
 import type { MachineFacts } from "./gather.ts";

@@ -13,8 +13,9 @@ import {
 } from "../../ffi/files.ts";
 import { libc } from "../../ffi/libc.ts";
 import { isProcessOf, sendSignal } from "../../ffi/process.ts";
+import { answered } from "../cli/error.ts";
 import { stopIfInterrupted } from "../cli/interrupt.ts";
-import type { Remedy } from "../cli/remedy.ts";
+import { counted, isEnough } from "./long-status.ts";
 import { lookingAt } from "./looking-at.ts";
 import { noProc } from "./mountinfo.ts";
 import { isProc } from "./mounts.ts";
@@ -132,8 +133,9 @@ export function signalEachOf(uid: number, signal: number): { sent: number[]; ofR
       if (directory === undefined) continue;
       // What has this descriptor gets the signal, and never another process that has its pid by then.
       withFd(directory, (fd) => {
-        const ids = uidsOf(fd, ".");
-        if (!ids.has(String(uid))) return;
+        // Of one that lasts too long, whoever looks for what goes on is told.
+        const ids = answered(() => uidsOf(fd, "."));
+        if (!ids?.has(String(uid))) return;
         if (ids.has("0")) ofRoot.push(pid);
         else if (sendSignal(fd, signal)) sent.push(pid);
       });
@@ -156,7 +158,8 @@ export function uidsToTake(proc: number, pid: number, ids: ReadonlySet<string>):
 
 /**
  * The user ids of a process, of all its threads that have not ended: one may have kept what the others have given up. The kernel
- * writes all groups of a thread, too, which may be 65,536. Throws SystemError, and, with `stop`, JailkitError for a signal.
+ * writes all groups of a thread, too, which may be 65,536. Throws SystemError, JailkitError as counted, and, with `stop`, for a
+ * signal. Some are missing where isEnough says so.
  */
 export function uidsOf(
   proc: number,
@@ -169,7 +172,9 @@ export function uidsOf(
   return lookingAt(Number(pid) || undefined, () => {
     for (const thread of namesIn(proc, `${pid}/task`)) {
       if (stop !== undefined) stopIfInterrupted(stop);
-      for (const uid of idsIn(readStatus(proc, `${pid}/task/${thread}`))) uids.add(uid);
+      const one = readStatus(proc, `${pid}/task/${thread}`);
+      for (const uid of idsIn(one)) uids.add(uid);
+      if (isEnough(one, uids)) break;
     }
     return uids;
   });
@@ -245,9 +250,6 @@ export function namesIn(proc: number, directory: ByteString): ByteString[] {
   }
 }
 
-/** The command that ends all processes of a user, for messages: what ends its logins comes before. */
-export const endSessions = (uid: number): Remedy => `jailkit terminate-user --uid=${uid}`;
-
 /** True if all user ids of a process are `uid`. Throws SystemError. */
 export function isRunBy(pid: number, uid: number): boolean {
   const ids = uidsOf(AT_FDCWD, `/proc/${pid}`);
@@ -299,15 +301,20 @@ export const parentOf = (process: number): number => parentIn(readStatus(process
 /** That of proc_pid_status(5). */
 const readStatus = (proc: number, pid: number | ByteString): ByteString => readOf(proc, pid, "status");
 
-/** The text of a file of proc(5), of which `status` names up to 65,536 groups; "" if the process has ended. */
+/**
+ * The text of a file of proc(5), of which `status` names up to 65,536 groups; "" if the process has ended. Throws SystemError, and
+ * JailkitError as counted.
+ */
 export function readOf(
   proc: number,
   pid: number | ByteString,
   name: "status" | "uid_map" | "maps" | "cmdline" | "syscall" | "stack" | "stat" | `fdinfo/${string}`,
   limit = 1 << 20,
 ): ByteString {
+  const start = performance.now();
   try {
-    return fromBytes(readFileIfPresent(`${pid}/${name}`, limit, proc) ?? new Uint8Array(0));
+    const text = fromBytes(readFileIfPresent(`${pid}/${name}`, limit, proc) ?? new Uint8Array(0));
+    return name === "status" ? counted(text, performance.now() - start, UIDS.exec(text)?.slice(1)) : text;
   } catch (error) {
     if (isErrno(error, "ESRCH")) return "";
     throw error;

@@ -28,7 +28,7 @@ import { hostPath, type JailRoot, release } from "../jail/fs/walk.ts";
 import { holdsJail } from "../jail/record/registry.ts";
 import type { AccountChange } from "../system/account-tools.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
-import { endSessions } from "../system/processes.ts";
+import { endSessions } from "../system/end-sessions.ts";
 import { normalHome } from "../system/separator.ts";
 import type { AccountRun } from "./account-run.ts";
 import { changeLogin } from "./change-login.ts";

@@ -3,8 +3,8 @@ import { clearKeys, keysFault } from "../../ffi/keys.ts";
 import { answered, describeError, isReported, JailkitError } from "../cli/error.ts";
 import type { Remedy } from "../cli/remedy.ts";
 import { passwdByUid } from "../system/accounts.ts";
+import { endSessions } from "../system/end-sessions.ts";
 import { attachedTo, hasKeyrings, type IpcObject, ipcOf, ipcText, removeObjects } from "../system/ipc.ts";
-import { endSessions } from "../system/processes.ts";
 import { endingOf, MOST_PIDS, type Owner, ownerText, whatRuns } from "./sessions.ts";
 
 const GONE_AT_START = "they are gone when the machine was started anew";

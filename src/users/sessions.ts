@@ -1,12 +1,12 @@
 import { isProcessOf } from "../../ffi/process.ts";
 import { quoted } from "../cli/display.ts";
-import { answered, JailkitError } from "../cli/error.ts";
+import { JailkitError } from "../cli/error.ts";
 import { allOf, type Remedy } from "../cli/remedy.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
+import { endSessions, uidText } from "../system/end-sessions.ts";
 import type { Holder } from "../system/holders.ts";
 import { firstUserId } from "../system/login-defs.ts";
-import { hostUser } from "../system/name-services.ts";
-import { endSessions, lookForProcesses } from "../system/processes.ts";
+import { lookForProcesses } from "../system/processes.ts";
 import { endUnauthenticated } from "../system/sshd/unauthenticated.ts";
 import { leaseSeconds, worksIn } from "../system/works-in.ts";
 
@@ -77,8 +77,6 @@ export function endingOf(
 /** What is said of a file that somebody's lease keeps from being opened, if its holder is not known. */
 export const leasedText = (): string =>
   `is kept from others by a lease (fcntl(2)), which the kernel ends within ${leaseSeconds()} s: run this again then`;
-
-const uidText = (uid: number): string => quoted(answered(() => hostUser(uid)?.name) ?? `uid ${uid}`);
 
 /** Whose processes would start others: to end those of the user alone does not help then. */
 function startedBy(uids: ReadonlySet<number>): string {

@@ -4,6 +4,7 @@ import { withFd } from "../../ffi/files.ts";
 import { isProcessOf, killAllOf } from "../../ffi/process.ts";
 import { answered, JailkitError } from "../cli/error.ts";
 import { type LoginNote, noteLogin } from "../jail/fs/login-notes.ts";
+import { whileEnding } from "../system/long-status.ts";
 import { hostUser } from "../system/name-services.ts";
 import { openProc, processesByUid, processesOf, readOf, signalEachOf } from "../system/processes.ts";
 import { endUnauthenticated, unauthenticated } from "../system/sshd/unauthenticated.ts";
@@ -63,10 +64,11 @@ const accountOf = (uid: number) => ({ uid, name: answered(() => hostUser(uid))?.
  * The pids, in order, that terminate would end now: processes of a user, and those of root for connections to sshd(8) that would
  * start some. Throws JailkitError "no-proc".
  */
-export function pidsToEnd(uid: number): readonly number[] {
-  const { named, unclear } = unauthenticated(accountOf(uid));
-  return sorted(new Set([...ownPids(uid), ...named, ...unclear]));
-}
+export const pidsToEnd = (uid: number): readonly number[] =>
+  whileEnding(uid, () => {
+    const { named, unclear } = unauthenticated(accountOf(uid));
+    return sorted(new Set([...ownPids(uid), ...named, ...unclear]));
+  });
 
 /** The processes of a user, without those of root that have the id: they go on, and may have it no more. */
 function ownPids(uid: number): number[] {
@@ -81,7 +83,9 @@ const sorted = (pids: ReadonlySet<number>) => [...pids].sort((a, b) => a - b);
  * also the connections to sshd(8) that would start more when they are authenticated. Returns the pids that have ended, in order, as
  * proc(5) showed them. Throws JailkitError "has-processes" if some go on, or others start all the time. Needs root.
  */
-export function terminate(uid: number): readonly number[] {
+export const terminate = (uid: number): readonly number[] => whileEnding(uid, () => terminateNow(uid));
+
+function terminateNow(uid: number): readonly number[] {
   const account = accountOf(uid);
   const ended = new Set<number>();
   // Only who stops some leaves something, if this process is killed.

@@ -1,7 +1,7 @@
 /** `jailkit terminate-user` ends all processes of a user and no other one, and opens no way out of a jail meanwhile. */
 import { afterAll, afterEach, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
-import { endSessions } from "../../src/system/processes.ts";
+import { endSessions } from "../../src/system/end-sessions.ts";
 import { terminateReportSchema } from "../../src/users/report-schema.ts";
 import { checkout, compiledC } from "../machine/helper.ts";
 import { type Machine, type MachineProcess, openMachine } from "../machine/machine.ts";

@@ -6,7 +6,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, setDefaultTimeout, te
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { processesReportSchema } from "../../src/processes/report-schema.ts";
-import { endSessions } from "../../src/system/processes.ts";
+import { endSessions } from "../../src/system/end-sessions.ts";
 import { linesOf, openApplyMachine } from "../e2e/apply-scene.ts";
 import { typeRemedy } from "../e2e/remedies-scene.ts";
 import { checkout, compiledC } from "../machine/helper.ts";

@@ -15,6 +15,7 @@ import { readLink } from "../../ffi/files.ts";
 import { capabilities, setCapabilities } from "../../ffi/process.ts";
 import { type Holder, holdersOf, lookAtHolders } from "../../src/system/holders.ts";
 import { mayHoldFile } from "../../src/system/in-call.ts";
+import { counted, isEnough, whileEnding } from "../../src/system/long-status.ts";
 import { SeenProcesses } from "../../src/system/pids.ts";
 import { processesByUid, processesOf } from "../../src/system/processes.ts";
 import { endingOf } from "../../src/users/sessions.ts";
@@ -749,4 +750,32 @@ test("whoever has too many open files may have any: no more of them are looked a
   expect(few[0]).toEqual(Array(2).fill("more than can be looked at"));
   expect([few[1], all[0], all[1]]).toEqual([expect.any(Number), [], expect.any(Number)]);
   expect([Number(few[1]) < 700, Number(all[1]) > 1200]).toEqual([true, true]);
+});
+
+test("texts with thousands of groups count for their user, whose processes are not looked at after ten seconds of that", () => {
+  const [ours, others, more] = [UID + 20, UID + 21, UID + 22].map(String);
+  const long = "x".repeat(1 << 14);
+  const read = (uid = "", milliseconds = 6000, text = long) => counted(text, milliseconds, [uid, "0"]);
+  read(ours);
+  read(others);
+  // Of as many groups as one that a directory gives.
+  read(ours, 60_000, "x".repeat(12_000));
+  const message = `processes of 'uid ${ours}' have so many groups that it lasts too long to look at all of them: end them, and run this again: jailkit terminate-user --uid=${ours}`;
+  expect(() => read(ours)).toThrow(message);
+  // As often as it is tried.
+  expect(() => read(ours, 0)).toThrow(message);
+  read(more);
+  read("0", 60_000);
+
+  const uids = new Set([ours ?? ""]);
+  expect(isEnough(long, uids)).toBe(false);
+  whileEnding(Number(ours), () => {
+    read(ours);
+    expect(isEnough(long, uids)).toBe(true);
+    // Other threads may have other ids.
+    expect(isEnough("short", uids)).toBe(false);
+    expect(isEnough(long, new Set([more ?? ""]))).toBe(false);
+    expect(() => read(others)).toThrow(`uid ${others}`);
+  });
+  expect(() => read(ours)).toThrow(message);
 });

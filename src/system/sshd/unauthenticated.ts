@@ -172,20 +172,24 @@ function endWithChildren(
     withProcess(proc, pid, (fd) => mayBeOurs(fd) && sendSignal(fd, signal));
   // So that they start no more.
   const stopped = pids.filter((pid) => send(pid, SIGSTOP));
-  for (let pass = 0; stopped.length > 0 && pass < MOST_PASSES; pass++) {
-    const isDone = stopped.every((pid) => withProcess(proc, pid, hasStopped));
-    const all = childrenIn(proc);
-    // One that has named somebody else meanwhile keeps its session.
-    const left = stopped.filter((pid) => all.has(pid) && withProcess(proc, pid, mayBeOurs));
-    for (const pid of left)
-      for (const child of all.get(pid) ?? [])
-        withProcess(proc, child, (fd) => parentOf(fd) === pid && sendSignal(fd, SIGKILL));
-    if (isDone && left.length === 0) break;
-    Bun.sleepSync(1);
+  let ended: readonly number[] = [];
+  try {
+    for (let pass = 0; stopped.length > 0 && pass < MOST_PASSES; pass++) {
+      const isDone = stopped.every((pid) => withProcess(proc, pid, hasStopped));
+      const all = childrenIn(proc);
+      // One that has named somebody else meanwhile keeps its session.
+      const left = stopped.filter((pid) => all.has(pid) && withProcess(proc, pid, mayBeOurs));
+      for (const pid of left)
+        for (const child of all.get(pid) ?? [])
+          withProcess(proc, child, (fd) => parentOf(fd) === pid && sendSignal(fd, SIGKILL));
+      if (isDone && left.length === 0) break;
+      Bun.sleepSync(1);
+    }
+    ended = stopped.filter((pid) => send(pid, SIGKILL));
+  } finally {
+    for (const pid of stopped)
+      if (!ended.includes(pid)) withProcess(proc, pid, (fd) => isSshd(fd) && sendSignal(fd, SIGCONT));
   }
-  const ended = stopped.filter((pid) => send(pid, SIGKILL));
-  for (const pid of stopped)
-    if (!ended.includes(pid)) withProcess(proc, pid, (fd) => isSshd(fd) && sendSignal(fd, SIGCONT));
   return ended;
 }
 

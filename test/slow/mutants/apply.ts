@@ -920,6 +920,20 @@ export const APPLY: readonly Mutant[] = [
     ["  limit = 1 << 20,", "  limit = 1 << 16,"],
     ['if ((THREADS.exec(status)?.[1] ?? "1") === "1") return uids;', "return uids;"],
   ]),
+  ...within("src/system/long-status.ts", "unit/processes.test.ts", [
+    ["  if (text.length < LONG) return text;\n", ""],
+    [
+      "if (!isSpent(uids) || isEnding(uids)) return text;",
+      "if (!isSpent(uids) || ending !== undefined) return text;",
+    ],
+    ["text.length >= LONG && isEnding", "isEnding"],
+    ["isEnding(uids) && isSpent(uids);", "isEnding(uids);"],
+    ["    ending = before;\n", ""],
+  ]),
+  ...within("src/system/processes.ts", "attack/many-groups.test.ts", [
+    ["      if (isEnough(one, uids)) break;\n", ""],
+  ]),
+  ...within("ffi/waiting.ts", "attack/many-groups.test.ts", [["if (depth++ > 0) return;", "depth++;"]]),
   ...within("src/system/in-call.ts", "unit/processes.test.ts", [
     ['if (call.startsWith("running")) {', "if (false) {"],
     ["&& /^State:\\tD/m.test(status())", ""],
