@@ -64,7 +64,9 @@ function remade(
     return { put, unmount: isLive ? ([`jailkit unmount ${operands(path)}`] as const) : [] };
   });
   const { put, unmount } = seen ?? { put: "it cannot be examined", unmount: [] };
-  const commands = [...unmount, asideCommand(path, ANEW), followRemedy(path, to)];
+  // Nobody looks after it there: a program in it, put there even now, would be that of whoever gets the uid of its owner later.
+  const close: Remedy = `chmod 0700 ${operands(path)}`;
+  const commands = [...unmount, close, asideCommand(path, ANEW), followRemedy(path, to)];
   const { advice, remedy } = adviceAt(path, allOf(commands));
   const what = `${quoted(to)} has what is recorded of it, as if 'jailkit apply' had made the jail anew after it was moved`;
   const end = `move that away, where all of it stays, and let everything follow: ${advice}`;

@@ -20,7 +20,7 @@ authorized_keys = ${KEYS[0]}
 let m: Machine;
 const sh = (command: string) => m.must(["sh", "-c", command]).stdout;
 const ADOPT = ["jailkit", "adopt", "--moved", A, NEW];
-const COMMAND = `mv -nT ${A} ${ASIDE} && jailkit adopt --moved ${A} ${NEW}`;
+const COMMAND = `chmod 0700 ${A} && mv -nT ${A} ${ASIDE} && jailkit adopt --moved ${A} ${NEW}`;
 const LETTER = "home/ann/letter";
 const KEY = "home/ann/.ssh/authorized_keys";
 
@@ -76,8 +76,22 @@ test("nobody has put anything there: the remedy moves it away, and all follows t
   expect(m.run(ADOPT)).toMatchObject({ status: 1 });
 });
 
-test("a remedy that was stopped between its two commands is not followed by the jail that was made anew", () => {
+test("a setuid program that comes between the report and the remedy is in reach of nobody later", () => {
+  m.addUser("mallory");
   const { remedy } = refused() ?? {};
+  const program = "home/ann/.p";
+  sh(`install -o ann -m 4755 /bin/sleep ${A}/${program}; chmod 0711 ${A}/home ${A}/home/ann`);
+  const run = (jail: string) => m.run(["sh", "-c", `${jail}/${program} 0`], { user: "mallory" }).status;
+  expect(run(A)).toBe(0);
+  sh(remedy ?? "");
+  healed();
+  expect([m.exists(`${ASIDE}/${program}`), run(ASIDE)]).toEqual([true, 126]);
+});
+
+test("a remedy that was stopped between its commands is not followed by the jail that was made anew", () => {
+  const { remedy } = refused() ?? {};
+  sh(`chmod 0700 ${A}`);
+  expect(refused()?.remedy).toBe(remedy);
   sh(`mv -nT ${A} ${ASIDE}`);
   const { stdout } = m.run(["jailkit", "apply", "--check", "--json"]);
   for (const words of ["status", "list", "config check", "apply --check"])
@@ -87,7 +101,7 @@ test("a remedy that was stopped between its two commands is not followed by the 
   // Typed once more, and where a run has made another one.
   m.must(["jailkit", "apply"]);
   const again = refused()?.remedy ?? "";
-  expect([remedy, again]).toEqual([COMMAND, COMMAND.replace(ASIDE, `${ASIDE}2`)]);
+  expect([remedy, again]).toEqual([COMMAND, COMMAND.replaceAll(ASIDE, `${ASIDE}2`)]);
   sh(again);
   healed();
   m.remove(`${ASIDE}2`);

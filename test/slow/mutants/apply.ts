@@ -682,6 +682,7 @@ export const APPLY: readonly Mutant[] = [
     ["sameFile(here, there)", "false"],
     ['mountIn(path, othersMounts(root)[0]?.path ?? "/proc") ?? whatWasPut(root)', "whatWasPut(root)"],
     ["isMounted(root, directory)", "false"],
+    ["[...unmount, close, aside", "[...unmount, aside"],
     ["if (owner !== undefined)", "if (owner === null)"],
     ["return other && ", "return other === null && "],
     ["like.size === usage.size", "true"],
