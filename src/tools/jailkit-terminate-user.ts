@@ -78,6 +78,8 @@ export const tool = defineTool({
 
 What outlives processes in the kernel stays as long as an account has the uid. If none has, whoever gets it later would have that, and it is removed: shared memory, semaphores and message queues of System V (sysvipc(7)) that the uid owns or has created, message queues of POSIX (mq_overview(7)), and the keys in its keyrings (keyrings(7)).
 
+Where its processes leave others no processor, as those of a user who starts some without end, start it with 'nice -n -20': without that it takes many times as long.
+
 New logins are not prevented. Use 'usermod --expiredate 1 USER' first, or an account that 'jailkit apply --prune' or jk_jailuser(8) has to change may have new processes before that is done.`,
   root: 5,
   run({ options, operands }) {
