@@ -3,7 +3,7 @@ import { directoryOf } from "../../ffi/paths.ts";
 import { answered, isReported, JailkitError } from "../cli/error.ts";
 import { ownersIn } from "../jail/accounts/service-users.ts";
 import { lookUp } from "../jail/fs/look.ts";
-import { mountRemedy } from "../jail/fs/unmounted.ts";
+import { mountRemedy, unmountedIn } from "../jail/fs/unmounted.ts";
 import { hostPath, isDirectory, type JailRoot, joinPath, openJailRoot } from "../jail/fs/walk.ts";
 import { mayComeBack } from "../jail/record/emptied.ts";
 import type { LeftHome } from "../jails/delete-request.ts";
@@ -11,7 +11,7 @@ import type { ReservedUids } from "../system/login-defs.ts";
 import { hostUser, isNobodys } from "../system/name-services.ts";
 import { jailOfHome, joinHome } from "../system/separator.ts";
 import { jailIdAt } from "./ids.ts";
-import { isElsewhere, isWholeJail, keptKey, openPlace, placeOf } from "./kept-where.ts";
+import { homeOutside, isElsewhere, isWholeJail, keptKey, openPlace, placeOf } from "./kept-where.ts";
 import { inFormer, type LeftUid, uidsLeftIn, whyHome, whyLeft } from "./left-uids.ts";
 import { type KeptHome, type Once, type OnceUser, uidOf } from "./once-shape.ts";
 
@@ -30,6 +30,12 @@ export function createdHomeOf(user: OnceUser | undefined): KeptHome | undefined 
   if (name === undefined || uid === undefined || home === undefined) return undefined;
   return { name, uid, home, created: true, directoryId: undefined };
 }
+
+/** The homes of a jail to which links in it lead the host, and which stay when it goes. */
+export const homesOutside = (jail: ByteString, { users, kept }: Pick<Once, "users" | "kept">): KeptHome[] =>
+  [...kept, ...users.flatMap((user) => createdHomeOf(user) ?? [])]
+    .filter((home) => placeOf(home).jail === jail)
+    .flatMap((home) => homeOutside(home) ?? []);
 
 /**
  * The jail that an account is declared in, whoever created it, as a whole, or none: files in it may have its uid, such as a setuid
@@ -184,7 +190,12 @@ export class KeptHomes implements ReservedUids {
         return all.flatMap((home) => this.#find(root, home) ?? []);
       } catch (error) {
         if (!isReported(error)) throw error;
-        return error instanceof JailkitError && error.code === "no-such-jail" ? [] : unknown();
+        // What fstab(5) mounts in it may come back with files of its users.
+        const isGone =
+          error instanceof JailkitError &&
+          error.code === "no-such-jail" &&
+          answered(() => unmountedIn(jail).length) === 0;
+        return isGone ? unknown().filter(({ home }) => home.isLost) : unknown();
       }
     });
   }

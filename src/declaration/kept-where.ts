@@ -1,13 +1,16 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { isMissing } from "../../ffi/files.ts";
+import { AT_FDCWD } from "../../ffi/constants.ts";
+import { isMissing, statIfPresent } from "../../ffi/files.ts";
 import { directoryOf, normalPath } from "../../ffi/paths.ts";
 import { answered } from "../cli/error.ts";
+import { leadsTo, TRUSTED } from "../jail/fs/leads-to.ts";
 import { lookUp } from "../jail/fs/look.ts";
-import { mountRemedy } from "../jail/fs/unmounted.ts";
+import { mountRemedy, unmountedIn } from "../jail/fs/unmounted.ts";
 import { type JailRoot, openJailRoot, openTree } from "../jail/fs/walk.ts";
 import { joinHome, splitHome } from "../system/separator.ts";
+import { hostsOwnHome } from "../users/one-home.ts";
 import { directoryIdIn, MAY_BE_OTHER, samenessOf } from "./ids.ts";
-import type { KeptHome, OnceJail } from "./once-shape.ts";
+import type { KeptHome, OnceJail, OnceUser } from "./once-shape.ts";
 
 // A jail may be made anew where the file system of a directory above it is not mounted, or another one: then a home is missing
 // that comes back with the mount. So it is remembered in which directory it was, and is gone only if that very one has it no more.
@@ -35,9 +38,13 @@ function idNow(root: JailRoot, home: KeptHome): ByteString | undefined {
   return directoryIdIn(root, path === "/" || isMounted ? path : above);
 }
 
-/** True if another directory is now where that of a home was, or none; false for one of which that is not known. */
+/**
+ * True if another directory is now where that of a home was, or none, or the home was not there; false for one of which that is not
+ * known.
+ */
 export const isElsewhere = (root: JailRoot | undefined, home: KeptHome): boolean =>
-  home.directoryId !== undefined && home.directoryId !== (root && idNow(root, home));
+  home.isLost === true ||
+  (home.directoryId !== undefined && home.directoryId !== (root && idNow(root, home)));
 
 /** Whether a path of a jail is on another file system than the jail, which may go without it. */
 const isOnMount = (root: JailRoot, path: ByteString): boolean =>
@@ -64,10 +71,29 @@ export function withoutKept(all: readonly KeptHome[], gone: readonly KeptHome[])
   return keys.size === 0 ? all : all.filter((one) => !keys.has(keptKey(one)));
 }
 
-/** What is kept, with one more, and the directory in which that is now. */
+/** What is kept, without the home that a user did not have, and has again. */
+export const withoutLost = (all: readonly KeptHome[], { created, createdHome }: OnceUser) =>
+  all.filter((one) => !(one.isLost && one.uid === created && one.home === createdHome));
+
+/** The home of a uid to which a link in its jail leads the host, and which stays when the jail goes; undefined for none. */
+export const homeOutside = (home: KeptHome): KeptHome | undefined =>
+  answered(() => {
+    const { jail, path } = placeOf(home);
+    if (jail === "/" || path === "/") return undefined;
+    using root = openJailRoot(jail);
+    const found = hostsOwnHome(root, path);
+    const place = found && leadsTo(found, TRUSTED);
+    if (place === undefined || statIfPresent(AT_FDCWD, place)?.uid !== home.uid) return undefined;
+    const { name, uid } = home;
+    return withDirectory({ name, uid, home: place, created: undefined, directoryId: undefined });
+  });
+
+/** What is kept, with one more, the directory in which that is now, and the home outside of its jail. */
 export function withKept(all: readonly KeptHome[], home: KeptHome): readonly KeptHome[] {
-  const now = withDirectory(home);
-  return [...withoutKept(all, [home, now]), now];
+  const outside = homeOutside(home);
+  const inside = outside !== undefined && home.isLost ? [] : [withDirectory(home)];
+  const now = outside === undefined ? inside : [...inside, outside];
+  return [...withoutKept(all, [home, ...now]), ...now];
 }
 
 /** What of a jail is kept that is in the directory at its path, and what was in another one; only what is there, or is not known. */
@@ -78,7 +104,11 @@ export function sortedByDirectory(jail: ByteString, kept: readonly KeptHome[]) {
     answered(() => {
       using root = isAway ? undefined : openPlace(jail);
       // It may be the place of a file system.
-      if (mountRemedy(jail) !== undefined || (root !== undefined && lookUp(root, "/etc") === undefined))
+      if (
+        mountRemedy(jail) !== undefined ||
+        unmountedIn(jail).length > 0 ||
+        (root !== undefined && lookUp(root, "/etc") === undefined)
+      )
         return undefined;
       const elsewhere = all.filter((home) => isElsewhere(root, home));
       return { here: isAway ? [] : all.filter((home) => !elsewhere.includes(home)), elsewhere };

@@ -7,7 +7,7 @@ import { changesOf, type JailWork, type UserWork } from "./compare/work.ts";
 import { asCreated, dayOf } from "./creating.ts";
 import { homeIdOf, jailIdAt } from "./ids.ts";
 import { createdHomeOf, jailForgotten, KeptHomes, wholeJail } from "./kept-homes.ts";
-import { keptOfFormer, withKept, withoutKept } from "./kept-where.ts";
+import { keptOfFormer, withKept, withoutKept, withoutLost } from "./kept-where.ts";
 import type { Declaration, DeclaredJail, DeclaredUser } from "./model.ts";
 import { addOnce, createdOf, ended, isWritten, writeOnce } from "./once.ts";
 import { declaredIn, onceJailOf, sameOr, settledUser, userNow, withHomeId, withoutKeys } from "./once-of.ts";
@@ -100,7 +100,7 @@ export class Memory {
     if (user === undefined) return;
     const { now, left } = asCreated(user, { name, uid }, home);
     this.#change(name, now);
-    for (const home of left) this.#keep(home);
+    this.#kept = left.reduce(withKept, withoutLost(this.#kept, now));
     this.write();
   }
 

@@ -96,6 +96,8 @@ export const ONCE = {
           directoryId: { kind: "nullable", of: text, optional: true },
           // That one is on a file system that is mounted in the jail.
           isMounted: { kind: "nullable", of: { kind: "flag" }, optional: true },
+          // It was not in its place when its account was removed: it may be elsewhere, also when its jail is gone.
+          isLost: { kind: "nullable", of: { kind: "flag" }, optional: true },
         },
       },
     },
@@ -120,8 +122,9 @@ export type OnceJail = Once["jails"][number];
 export type OnceUser = Once["users"][number];
 export type LeftJail = OnceUser["left"][number];
 export type GroupId = OnceUser["groupIds"][number];
-export type KeptHome = Omit<AsRead["kept"][number], "isMounted"> & {
+export type KeptHome = Omit<AsRead["kept"][number], "isMounted" | "isLost"> & {
   readonly isMounted?: boolean | undefined;
+  readonly isLost?: boolean | undefined;
 };
 export type Creating = Once["creating"][number];
 

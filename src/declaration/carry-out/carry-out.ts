@@ -20,6 +20,7 @@ import { IN_NO_JAIL } from "../compare/user.ts";
 import { changesOf, type JailWork, type UserWork } from "../compare/work.ts";
 import { keptByDirectory } from "../follow-move.ts";
 import { memoryOf, type Remembered } from "../keep.ts";
+import { homesOutside } from "../kept-homes.ts";
 import type { Meanwhile } from "../meanwhile.ts";
 import type { Memory } from "../memory.ts";
 import type { DeclaredUser } from "../model.ts";
@@ -273,6 +274,7 @@ async function remove(former: Former, memory: Memory, means: Means): Promise<str
     removeFormer(former, { ...means, stays: memory.stays.bind(memory), taken }, said);
   };
   const kept = former.of === "jail" ? keptByDirectory(change.name).here : [];
+  if (former.of === "jail") homesOutside(change.name, memory.all()).forEach(memory.stays, memory);
   const left = await makeSteps([{ changes: [change], work }], change.jail, means);
   if (left !== undefined) return left;
   memory.letGo(kept);

@@ -130,8 +130,10 @@ export function keepHome(
   const about = { name: user.name, uid: user.uid, home };
   if (stat?.uid === user.uid) stays({ ...about, created: isOurs, directoryId: undefined });
   // It may be below what is mounted there.
-  else if (stat !== undefined && once.createdHome === home)
-    stays({ ...about, created: undefined, directoryId: directoryIdIn(root, directoryOf(place)) });
+  else if (once.createdHome === home) {
+    const directoryId = stat && directoryIdIn(root, directoryOf(place));
+    stays({ ...about, created: undefined, directoryId, isLost: true });
+  }
 }
 
 /** What is said of another home of an account that is removed, to which a link leads the host. */
@@ -148,7 +150,10 @@ function lostText(root: JailRoot, once: OnceUser, { place, why }: NonNullable<Fa
   if (once.createdHome !== place) return `${what}, and stays`;
   const [inode = ""] = (once.homeId ?? "").split(" ");
   const search = `find ${shellWord(root.path)} -xdev -inum ${shellWord(inode)}`;
-  const how = inode === "" ? "" : `; look for it with: ${search}`;
+  const how =
+    inode === "" || hostsOwnHome(root, homeInJail(place)) !== undefined
+      ? ""
+      : `; look for it with: ${search}`;
   return `${what}: the home that apply created there was not found, and is not deleted${how}`;
 }
 

@@ -257,6 +257,7 @@ function removeLost(
   const stat = lookUp(root, place)?.stat;
   const [where, outside] = [placeOnHost(root, place), staysOutside(root, place)];
   if (home !== undefined && stat !== undefined) {
+    if (now.stays !== undefined) created.stays(now.stays);
     removeKnown(root, home, user, once.homeId, said);
     kept.delete("keys");
     said.steps.push(`removed the home ${quoted(where)}`);

@@ -5,7 +5,6 @@ import { type JailAccounts, readJailAccounts } from "../../jail/accounts/account
 import { lookUp } from "../../jail/fs/look.ts";
 import { hostPath, isDirectory, type JailRoot } from "../../jail/fs/walk.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
-import { onlyRootExchanges } from "../../system/exchange.ts";
 import { below } from "../../system/mountinfo.ts";
 import { homeInJail, joinHome } from "../../system/separator.ts";
 import { recall, recallRenamed } from "../../users/account-record.ts";
@@ -13,6 +12,7 @@ import { holdsText, otherHomeIn, othersDirectoryIn } from "../../users/home-alon
 import { isTooLarge } from "../../users/home-owners.ts";
 import { whyNotHome } from "../../users/own-home.ts";
 import { homeIdIn, samenessOf } from "../ids.ts";
+import { homeOutside } from "../kept-where.ts";
 import type { KeptHome, OnceUser } from "../once-shape.ts";
 import { mountIn } from "../other-things.ts";
 
@@ -79,12 +79,13 @@ export function fateOf(
     const isKnown = samenessOf(once.homeId, homeIdIn(root, home, user.uid)) === "same";
     const goes = deleteHomes && isOurs && isKnown && stat?.uid === user.uid && isDirectory(stat);
     const holds = goes ? (mountIn(root.path, home) ?? homeIn(root, home, user, others)) : undefined;
-    if (goes && holds === undefined) return { how: "removed", home };
-    const why = whyNotThere(root, home, user, { stat, isOurs });
-    const notHome = why === undefined ? undefined : { place: joinHome(root.path, home), why };
     const about = { name, uid: user.uid, home: joinHome(root.path, home), directoryId: undefined };
+    const lost = { ...about, created: undefined, isLost: true };
+    if (goes && holds === undefined) return { how: "removed", home, stays: homeOutside(lost) };
+    const why = whyNotThere(user, { stat, isOurs });
+    const notHome = why === undefined ? undefined : { place: joinHome(root.path, home), why };
     const kept = { ...about, created: isOurs && isKnown };
-    const stays = stat?.uid === user.uid ? kept : undefined;
+    const stays = stat?.uid === user.uid ? kept : isOurs ? lost : undefined;
     return { how: "removed", home: undefined, holds, notHome, stays };
   }
   const { recordedAs } = once;
@@ -105,15 +106,12 @@ function homeByLine(root: JailRoot, name: ByteString, lines: readonly HomeLine[]
   return { name, uid: line.uid, home, created: undefined, directoryId: undefined };
 }
 
-/** What is in the place of a home instead of it, printable. If nothing is, it counts if apply made it and others can have moved it. */
+/** What is in the place of a home instead of it, printable. If nothing is, it counts if apply made it. */
 function whyNotThere(
-  root: JailRoot,
-  home: ByteString,
   user: PasswdEntry,
   { stat, isOurs }: { readonly stat: Stat | undefined; readonly isOurs: boolean },
 ): string | undefined {
-  if (stat === undefined)
-    return isOurs && !onlyRootExchanges(hostPath(root, home)) ? "is not there" : undefined;
+  if (stat === undefined) return isOurs ? "is not there" : undefined;
   return stat.uid === user.uid && isDirectory(stat) ? undefined : whyNotHome(stat, user);
 }
 

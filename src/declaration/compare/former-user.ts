@@ -126,7 +126,8 @@ function homeText({ jail }: OnceUser, fate: Fate | undefined): string | undefine
   const { home, notHome, holds, stays } = fate;
   if (notHome !== undefined)
     return `but not its home ${display(normalPath(notHome.place))}, which ${notHome.why}`;
-  return stays === undefined ? home && goesText(`${jail}${home}`) : staysText(stays, holds);
+  if (home !== undefined) return goesText(`${jail}${home}`);
+  return stays && staysText(stays, holds);
 }
 
 /** What is said of an account that is removed with its home. */

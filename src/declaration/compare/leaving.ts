@@ -5,6 +5,7 @@ import { answered } from "../../cli/error.ts";
 import { operands } from "../../cli/shell-word.ts";
 import { memoized } from "../../enter/gather.ts";
 import { lookUp, withTree } from "../../jail/fs/look.ts";
+import { unmountedPlace } from "../../jail/fs/unmounted.ts";
 import { hostPath, type JailRoot } from "../../jail/fs/walk.ts";
 import { openNamedJail } from "../../jail/record/named-jail.ts";
 import type { Leaving } from "../../jails/delete-request.ts";
@@ -152,6 +153,10 @@ export class Leavers {
     const hasLine = this.asked.prune && inside.accounts?.userByName(once.name) !== undefined;
     const closed = hasLine ? closedIn(root, root.path, ["/etc/passwd"]) : undefined;
     if (closed !== undefined) return { fate, fault: closedFault(once, closed), isClosed: true };
+    const home = account ?? inside.accounts?.userByName(once.name);
+    // What is there is not known, nor whose it would be.
+    const hidden = home && fate.how !== "stays" && unmountedPlace(root, [homeFor(home, root.path)]);
+    if (hidden) return { fate, fault: stays(faultText(hidden)), ends: true };
     const isOut = fate.how === "out" && account !== undefined;
     if (isOut) {
       const fault =

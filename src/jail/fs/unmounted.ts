@@ -78,12 +78,16 @@ export const ofMachine = (): Known => ({
   realOf: (path) => leadsTo(path, TRUSTED),
 });
 
+/** The file systems that /etc/fstab names in a directory, and that are not mounted, as unmountedBelow. Throws SystemError. */
+export const unmountedIn = (directory: ByteString): ByteString[] =>
+  unmountedBelow(normalPath(directory), ofMachine());
+
 /**
  * Throws JailkitError "not-mounted", with the command that mounts it, if a file system that /etc/fstab names in a directory is
  * not mounted: what is there is not known then. Throws SystemError.
  */
 export function requireNoneUnmounted(directory: ByteString): void {
-  const [point] = unmountedBelow(normalPath(directory), ofMachine());
+  const [point] = unmountedIn(directory);
   if (point !== undefined) throw notMounted(point, mountCommand(point));
 }
 

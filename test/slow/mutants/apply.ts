@@ -38,6 +38,7 @@ const OTHER_THINGS = "e2e/apply-other-things.test.ts";
 const MOVES = "e2e/apply-moves.test.ts";
 const SILENT = "e2e/interrupted-services.test.ts";
 const LEFT = "e2e/apply-left-uids.test.ts";
+const LOST_HOMES = "e2e/apply-lost-homes.test.ts";
 const JAIL_UIDS = "e2e/apply-jail-uids.test.ts";
 const KEPT = "e2e/apply-kept-homes.test.ts";
 const NAMES = "e2e/odd-directory.test.ts";
@@ -724,6 +725,28 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/kept-fault.ts", JAIL_UIDS, [
     ["const left = leftFault(name, own, uid, kept, advice);", "const left = undefined;"],
     ["kept.whyLeft(uid, [name, former])", "kept.whyLeft(uid, [former])"],
+  ]),
+  ...within("src/declaration/kept-homes.ts", LOST_HOMES, [
+    ["unknown().filter(({ home }) => home.isLost)", "[]"],
+    ["answered(() => unmountedIn(jail).length) === 0", "true"],
+    ["homeOutside(home) ?? [])", "[])"],
+  ]),
+  ...within("src/declaration/kept-where.ts", LOST_HOMES, [
+    ["  home.isLost === true ||\n", ""],
+    ["outside !== undefined && home.isLost ? [] :", "true ? [] :"],
+    ["unmountedIn(jail).length > 0 ||", ""],
+    ["!(one.isLost && one.uid === created && one.home === createdHome)", "true"],
+  ]),
+  ...within("src/declaration/compare/fate.ts", LOST_HOMES, [
+    ["stays: homeOutside(lost) };", "};"],
+    ['isOurs ? "is not there" : undefined', "undefined"],
+  ]),
+  ...within("src/declaration/compare/leaving.ts", LOST_HOMES, [
+    ["if (hidden) return", "if (false) return"],
+    ["stays(faultText(hidden)), ends: true", "stays(faultText(hidden))"],
+  ]),
+  ...within("src/declaration/carry-out/remove-home.ts", LOST_HOMES, [
+    ["directoryId, isLost: true });", "directoryId });"],
   ]),
   ...within("src/declaration/kept-homes.ts", LEFT, [
     ["isWanted(uid) && this.of(uid, isWholeJail) === undefined)", "isWanted(uid))"],
