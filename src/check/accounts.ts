@@ -136,7 +136,7 @@ class AccountCheck {
     }
     const changed = otherIdsFinding(jail, entry, real);
     const isOthers = ownerOfLine(this.#facts, entry, real) !== undefined;
-    const other = isOthers || real.uid === entry.uid ? undefined : this.#facts.otherUid(real, jail);
+    const other = isOthers || real.uid === entry.uid ? undefined : this.#facts.otherUid(real, jail, entry);
     if (changed !== undefined && other !== undefined) {
       // What makes its line right, or gives it a home, would be for the other one, too.
       this.#report("user-changed", `${changed.message}: ${other.message}`, other.remedy ?? "");

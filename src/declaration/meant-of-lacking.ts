@@ -11,7 +11,7 @@ import { homeInJail } from "../system/separator.ts";
 import type { DeclaredBefore } from "../users/former-names.ts";
 import { leaveCommand } from "../users/leaving.ts";
 import { renamedText } from "./compare/lost-name.ts";
-import { sharedUidFault } from "./compare/uid-fault.ts";
+import { lineUidFault, sharedUidFault } from "./compare/uid-fault.ts";
 import { formerFault, knownUids } from "./kept-fault.ts";
 import { isUsual } from "./known-file.ts";
 import type { DeclaredPlace } from "./model.ts";
@@ -71,12 +71,16 @@ export function meantHere(): AskMeant {
   };
   const owners = uidOwnersHere(() => ({ users: read().once }));
   const uids = memoized(() => knownUids(answered(readOnce) ?? NOTHING, owners));
-  const otherUid: AskMeant["otherUid"] = (user, jail) =>
+  const otherUid: AskMeant["otherUid"] = (user, jail, line) =>
     answered(() => {
       const { name } = user;
       const directory = !isLocalUser(name);
       const comer = { name, jail, home: homeInJail(user.home), directory };
-      return sharedUidFault({ directory, uid: undefined }, user, owners) ?? formerFault(comer, user, uids());
+      return (
+        sharedUidFault({ directory, uid: undefined }, user, owners) ??
+        formerFault(comer, user, uids()) ??
+        (directory ? undefined : lineUidFault(jail, line, user, owners))
+      );
     });
   return { lacking, elsewhere, sections, otherUid, instead: (remedy) => written.instead(remedy) };
 }

@@ -27,12 +27,14 @@ export interface UidOwner {
 }
 
 /** A uid that an account had. */
-interface LostUid {
+export interface LostUid {
   readonly uid: number;
   /** Who has it now. */
   readonly to: ByteString | undefined;
   /** Each of these has lost its own, too, and gets that back. */
   readonly isFree: boolean;
+  /** It is known to be the account that had it. */
+  readonly isSure: boolean;
 }
 
 interface Sources {
@@ -69,13 +71,13 @@ export class UidOwners {
     return user && uidOf(user);
   };
 
-  /** Who has lost the uid with which it was declared once, which its home belongs to still; undefined for another account. */
+  /** Who has lost the uid with which it was declared once, which its home belongs to still; undefined if none has. */
   lost = (account: PasswdEntry): LostUid | undefined => {
     const uid = this.#lostUid(account);
     if (uid === undefined) return undefined;
     const to = this.#othersWith(uid, account);
     const isFree = to.every((one) => this.#isDeclared(one.name) && this.#lostUid(one) !== undefined);
-    return { uid, to: to[0]?.name, isFree };
+    return { uid, to: to[0]?.name, isFree, isSure: this.#isSame(account, uid) };
   };
 
   /**
@@ -112,18 +114,22 @@ export class UidOwners {
     });
   }
 
-  /** Undefined also if it may be another account: none has had to do with either uid, and it was given a password, or was created again. */
-  #lostUid(account: PasswdEntry): number | undefined {
-    const { name, home, uid: now } = account;
+  #lostUid({ name, home, uid: now }: PasswdEntry): number | undefined {
     const uid = this.had(name);
     if (uid === undefined || uid === now || homeIdAnywhere({ home, uid }) === undefined) return undefined;
+    return uid;
+  }
+
+  /** False if it may be another account: none has had to do with either uid, and it was given a password, or was created again. */
+  #isSame(account: PasswdEntry, uid: number): boolean {
+    const { name, uid: now } = account;
     const wasOfOther = () =>
       this.sources.before().users.some((one) => one.name !== name && uidOf(one) === now);
-    const isSame =
+    return (
       this.#othersWith(uid, account).length > 0 ||
       wasOfOther() ||
-      isUntouched(name, this.#onceOf(name)?.createdDay);
-    return isSame ? uid : undefined;
+      isUntouched(name, this.#onceOf(name)?.createdDay)
+    );
   }
 
   #othersWith(uid: number, { name }: Pick<PasswdEntry, "name">): readonly PasswdEntry[] {

@@ -1,4 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
+import type { Advice } from "../cli/remedy.ts";
 import { type Check, check, failed, passed, type Verdict } from "./checks.ts";
 import { accountOf, type CallerFacts, type InJailFacts } from "./facts.ts";
 import { jailSideRemedy } from "./remedies.ts";
@@ -14,6 +15,8 @@ interface Comparison<F> {
   jail: (facts: F) => ByteString;
   /** Whether the settings disable the comparison. */
   skip: (facts: F) => boolean;
+  /** What is advised instead of a line with the uid of the account; undefined for the usual. */
+  otherUid?: (facts: F) => Advice | undefined;
 }
 
 /** A judge of both sides. `jail`: its path on the host. */
@@ -35,17 +38,18 @@ export function entryOf(facts: JailAccountFacts) {
 export const addUser = (facts: JailAccountFacts, jail: ByteString) =>
   jailSideRemedy(jail, accountOf(facts).name);
 
-function judgeUser(facts: JailAccountFacts, jail: ByteString): Verdict {
+function judgeUser(facts: JailAccountFacts, jail: ByteString, instead: () => Advice | undefined): Verdict {
   const { uid } = facts;
+  const advice = () => instead() ?? addUser(facts, jail);
   const file = `${jail}/etc/passwd`;
   const entry = entryOf(facts);
   if (entry === undefined) {
     const what = `failed to get user information in the jail for user ID ${uid}, check ${file}`;
-    return failed(`abort, ${what}`, addUser(facts, jail));
+    return failed(`abort, ${what}`, advice());
   }
   if (entry.uid !== uid) {
     const what = `got user information in the jail for user ID ${entry.uid} instead of user ID ${uid}, check ${file}`;
-    return failed(`abort, ${what}`, addUser(facts, jail));
+    return failed(`abort, ${what}`, advice());
   }
   return passed(`${file} has ${entry.name} (${uid})`);
 }
@@ -91,9 +95,10 @@ export function jailAccountChecks<F extends JailAccountFacts>(
     before: readonly string[],
     judge: JudgeBoth<F>,
   ) => check(name, exitStatus, shown, before, unlessSkipped(both, judge));
+  const judgeUid = (facts: F, jail: ByteString) => judgeUser(facts, jail, () => both.otherUid?.(facts));
   const otherGroup = "the group of the account has another name in the jail";
   return [
-    row("jail-user", 35, "the account is not known in the jail", needs, judgeUser),
+    row("jail-user", 35, "the account is not known in the jail", needs, judgeUid),
     row("jail-group", 35, "the group of the account is not known in the jail", needs, judgeGroup),
     row("jail-user-name", 37, "the account has another name in the jail", ["jail-user"], judgeUserName),
     row("jail-group-name", 37, otherGroup, ["jail-group"], judgeGroupName),

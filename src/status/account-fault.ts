@@ -1,6 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import type { DeclaringSection } from "../check/host.ts";
 import { type Advice, type Remedy, told } from "../cli/remedy.ts";
+import type { PasswdEntry } from "../system/accounts.ts";
 
 /** Why an account is not in its jail as it should be, or all with a shell are not. */
 export interface AccountFault {
@@ -28,6 +29,8 @@ export interface AccountFault {
   readonly remedy: Remedy | undefined;
   /** What else may be done, and when; printable. */
   readonly otherwise?: ByteString | undefined;
+  /** Its line in the jail, if that contradicts the account. */
+  readonly line?: PasswdEntry | undefined;
   /** The section that declares an account, if `jailkit config check` may have an error of it that says the same. */
   readonly declared?: DeclaringSection | undefined;
 }

@@ -220,8 +220,15 @@ function faultsIn(one: InJail, meantOf: AskMeant): AccountFault[] {
     // It may be another account that is meant, which apply knows.
     ...one.ofLines.map((fault): AccountFault => {
       if (fault.kind === "no-group") return { ...fault, declared: sections().get(fault.subject) };
-      const declared = fault.kind === "changed" ? sections().get(fault.subject) : undefined;
-      return declared === undefined ? fault : { ...fault, remedy: APPLY, declared };
+      const { line, subject, message } = fault;
+      if (line === undefined) return fault;
+      const declared = sections().get(subject);
+      if (declared !== undefined) return { ...fault, remedy: APPLY, declared };
+      const real = answered(() => hostUser(subject));
+      const other = real && meantOf.otherUid(real, jail, line);
+      return other === undefined
+        ? fault
+        : { ...fault, message: `${message}: ${other.message}`, remedy: other.remedy };
     }),
     ...one.otherShells.map((fault): AccountFault => ({ kind: "old-shell", subject: jail, ...fault })),
     ...one.twoHomes.map(({ users: [first, ...more], error }): AccountFault => {

@@ -34,7 +34,7 @@ export function lineFault(
       otherInsideFinding(jail, line, real, (one) => plainHome(jail, one, isLocalUser)));
   if (changed !== undefined) {
     const { message, remedy } = changed;
-    return { kind: "changed", subject: name, message, remedy };
+    return { kind: "changed", subject: name, message, remedy, line };
   }
   const none = real && primaryGroupFault(real, host, (one) => groups.get(one));
   if (none !== undefined)

@@ -6,14 +6,16 @@ import type { Remedy } from "../../cli/remedy.ts";
 import { operands, shellWord } from "../../cli/shell-word.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { adviceAt } from "../../system/exchange.ts";
+import { asideCommand } from "../../system/free-name.ts";
 import { livesIn } from "../../system/separator.ts";
 import { whyKeysStay } from "../../users/kernel-objects.ts";
 import { newNameFault } from "../../users/new-account.ts";
 import { type FaultText, faultText } from "../change.ts";
+import { homeIdOf } from "../ids.ts";
 import { type KnownUids, keptFault } from "../kept-fault.ts";
 import type { DeclaredUser } from "../model.ts";
 import type { OnceUser } from "../once-shape.ts";
-import { IN_DIRECTORY, type UidOwners, uidOfOther } from "../uid-owners.ts";
+import { IN_DIRECTORY, type LostUid, type UidOwners, uidOfOther } from "../uid-owners.ts";
 import { DECLARED } from "./intent.ts";
 
 /** Who wants a uid, and what was declared of the account that has it, if nothing declares that any more. */
@@ -79,7 +81,7 @@ export function sharedUidFault(
   const former = { uid: owners.had(name) };
   if (former.uid === undefined || former.uid === uid) return undefined;
   const owner = owners.of(uid, name);
-  if (owner === undefined) return declared === uid ? undefined : lostUidFault(account, owners);
+  if (owner === undefined) return declared === uid ? undefined : lostUidFault(account, declared, owners);
   const remedy: Remedy | undefined =
     owners.of(former.uid, name) === undefined ? `usermod -u ${former.uid} ${operands(name)}` : undefined;
   const advice =
@@ -93,21 +95,50 @@ export function sharedUidFault(
  * Why an account with another uid than it was declared with gets nothing: somebody has edited passwd(5), as usermod(8) would have
  * given it its home, and the files in that one are not there for whoever has the uid now.
  */
-function lostUidFault(account: PasswdEntry, owners: Pick<UidOwners, "lost">) {
+function lostUidFault(account: PasswdEntry, declared: number | undefined, owners: Pick<UidOwners, "lost">) {
   const lost = owners.lost(account);
-  if (lost === undefined) return undefined;
+  return lost && lostUidText(account, lost.uid === declared ? { ...lost, isSure: true } : lost);
+}
+
+/**
+ * The same of an account that was never declared, by its line in a jail and its home there, which have one uid. What would make
+ * the line right would leave the home to nobody, or to who has that uid next.
+ */
+export function lineUidFault(
+  jail: ByteString,
+  line: Pick<PasswdEntry, "uid">,
+  account: PasswdEntry,
+  owners: Pick<UidOwners, "of" | "had">,
+) {
+  const { name, uid, home } = account;
+  const isKnown = owners.had(name) !== undefined || [0, uid].includes(line.uid) || uid === 0;
+  if (isKnown || !livesIn(jail, home) || homeIdOf(home, line.uid) === undefined) return undefined;
+  const to = owners.of(line.uid, name)?.name;
+  const lost = { uid: line.uid, to, isFree: to === undefined, isSure: true };
+  return lostUidText(account, lost, owners.of(uid, name)?.name);
+}
+
+/** `other`: who has its uid of now, too. */
+function lostUidText(account: PasswdEntry, lost: LostUid, other?: ByteString) {
   const { name, uid, home } = account;
   const place = normalPath(home);
-  const { to, isFree } = lost;
+  const { to, isFree, isSure } = lost;
   const whose = to === undefined ? "" : `, which ${quoted(to)} has now`;
-  const what = `has the uid ${uid}, and its home ${quoted(place)} belongs to the uid that it had, ${lost.uid}${whose}: logins are refused; `;
+  const ofOther = other === undefined ? "" : `, which belongs to ${quoted(other)}`;
+  const what = `has the uid ${uid}${ofOther}, and its home ${quoted(place)} belongs to the uid that it had, ${lost.uid}${whose}: logins are refused; `;
   // Until the other one has got back its own, too, both have this one.
   const isShared = to !== undefined && isFree;
   const back: Remedy = isShared
     ? `usermod -o -u ${lost.uid} ${operands(name)}`
     : `usermod -u ${lost.uid} ${operands(name)}`;
   const give = adviceAt(place, `chown -hR --from=+${lost.uid} +${uid} ${operands(place)}`).advice;
-  const orGive = isShared ? "" : `; or, if the new one is meant, give it the home: ${give}`;
+  if (!isSure) {
+    const aside = adviceAt(place, asideCommand(place)).advice;
+    const ways = `if it is the account that was declared, give it its own back, with: ${back}; if the new one is meant, give it the home: ${give}; if it is another account, keep that home under another name: ${aside}`;
+    return { code: "uid-changed", message: what + ways, remedy: undefined } as const satisfies FaultText;
+  }
+  const orGive =
+    isShared || other !== undefined ? "" : `; or, if the new one is meant, give it the home: ${give}`;
   const first = to === undefined || isFree ? "" : `give ${quoted(to)} another one by usermod -u, and then `;
   const message = `${what}${first}give the account its own back, with: ${back}${orGive}`;
   return { code: "uid-changed", message, remedy: isFree ? back : undefined } as const satisfies FaultText;

@@ -42,6 +42,7 @@ import {
   rootsGroupAdvice,
   setInDirectory,
 } from "../remedies.ts";
+import { unlessOtherUid } from "./other-uid.ts";
 
 // sshd and login(1) put a dash before the name of a login shell; su(1) uses its own name.
 const PROGRAM_NAMES = ["jk_chrootsh", "-jk_chrootsh", "su", "-su"];
@@ -241,13 +242,15 @@ function judgeHomeSet(facts: LoginFacts): Verdict {
   return failed(message, facts.isLocal() ? remedy : setInDirectory(name));
 }
 
-const judgeHomeOwner = homeRule(
-  (facts) => facts.settings().values.relaxHomeOwner,
-  (home, facts) => home.uid !== facts.uid,
-  (path, facts, home) => [
-    `path ${path} is not owned by ${facts.uid}`,
-    `${giveHome(facts, home, facts.settings().values.relaxHomeGroup)} ${shellWord(path)}`,
-  ],
+const judgeHomeOwner = unlessOtherUid(
+  homeRule(
+    (facts) => facts.settings().values.relaxHomeOwner,
+    (home, facts) => home.uid !== facts.uid,
+    (path, facts, home) => [
+      `path ${path} is not owned by ${facts.uid}`,
+      `${giveHome(facts, home, facts.settings().values.relaxHomeGroup)} ${shellWord(path)}`,
+    ],
+  ),
 );
 
 const judgeOtherGroup = homeRule(

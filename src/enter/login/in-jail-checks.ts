@@ -15,6 +15,7 @@ import {
   sectionLinesRemedy,
 } from "../remedies.ts";
 import { homeAdvice, ownHomeAdvice } from "./host-checks.ts";
+import { otherUidAdvice } from "./other-uid.ts";
 
 function judgeHomeText(facts: LoginFacts, jail: ByteString): Verdict {
   const file = `${jail}/etc/passwd`;
@@ -91,6 +92,7 @@ function judgeShell(facts: LoginFacts): Verdict {
 const BOTH = {
   jail: (facts: LoginFacts) => splitOf(facts).jail,
   skip: (facts: LoginFacts) => facts.settings().values.skipInjailPasswdCheck,
+  otherUid: otherUidAdvice,
 };
 const NEEDS = ["jail-path", "config-file", "account", "group"];
 const OTHER_HOME = "the account has another home in the jail";

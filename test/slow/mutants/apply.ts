@@ -38,6 +38,7 @@ const OTHER_THINGS = "e2e/apply-other-things.test.ts";
 const MOVES = "e2e/apply-moves.test.ts";
 const SILENT = "e2e/interrupted-services.test.ts";
 const LEFT = "e2e/apply-left-uids.test.ts";
+const EDITED = "e2e/edited-uids.test.ts";
 const LOST_HOMES = "e2e/apply-lost-homes.test.ts";
 const JAIL_UIDS = "e2e/apply-jail-uids.test.ts";
 const KEPT = "e2e/apply-kept-homes.test.ts";
@@ -801,6 +802,25 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/kept-at.ts", "e2e/apply-linked-homes.test.ts", [
     ["plain(home)) !== undefined", "normalPath(home.home)) !== undefined"],
   ]),
+  ...within("src/declaration/compare/uid-fault.ts", EDITED, [
+    ["lost.uid === declared ?", "false ?"],
+    ["if (!isSure) {", "if (false) {"],
+    ["[0, uid].includes(line.uid)", "line.uid === 0"],
+    [" || homeIdOf(home, line.uid) === undefined", ""],
+    ["const to = owners.of(line.uid, name)?.name;", "const to = undefined;"],
+    ["lostUidText(account, lost, owners.of(uid, name)?.name)", "lostUidText(account, lost)"],
+  ]),
+  ...within("src/declaration/uid-owners.ts", EDITED, [
+    ["isSure: this.#isSame(account, uid) }", "isSure: true }"],
+  ]),
+  ...within("src/declaration/meant-of-lacking.ts", EDITED, [
+    ["lineUidFault(jail, line, user, owners))", "undefined)"],
+  ]),
+  ...within("src/status/accounts.ts", EDITED, [["meantOf.otherUid(real, jail, line)", "undefined"]]),
+  ...within("src/enter/login/other-uid.ts", EDITED, [
+    ['verdict.outcome === "failed" ? otherUidAdvice(facts) :', "false ? otherUidAdvice(facts) :"],
+  ]),
+  ...within("src/enter/jail-account-checks.ts", EDITED, [["instead() ?? addUser", "addUser"]]),
   ...within("src/declaration/compare/uid-fault.ts", OTHER_UIDS, [
     ["declared === uid ? undefined : lostUidFault(account, owners)", "lostUidFault(account, owners)"],
     ["to !== undefined && isFree;", "to !== undefined;"],
