@@ -146,7 +146,7 @@ describe("another account", () => {
       summary: {
         problems: [
           {
-            ...{ code: "doubtful-account", remedy: "userdel mia" },
+            ...{ code: "doubtful-account", remedy: null },
             message: expect.stringContaining(`may be another account than was declared, by ${by}: `),
           },
         ],

@@ -68,14 +68,14 @@ export function otherAccount({ name }: Pick<OnceUser, "name">): Pick<Fault, "of"
 /** Why a doubtful account stays, each time, until root has said which one it is. */
 export function doubtFault(once: OnceUser, account: PasswdEntry): FaultText {
   const { jail, created, createdDay } = once;
-  // One that was there before apply goes out, as --prune would take it out.
-  const remedy: Remedy =
+  // One that was there before apply goes out, as --prune would take it out. A program would take what is in doubt for certain.
+  const command: Remedy =
     created === undefined
       ? leaveCommand([account], answered(() => shellsOutside(jail)) ?? (() => undefined), { move: true })
       : `userdel ${operands(account.name)}`;
   const isOnlyHome = created === undefined || isOfDay(account.name, createdDay);
   const byHome = isOnlyHome ? "by its home" : "by its home and its day in shadow(5)";
   const by = isSame(once, account) ? byHome : "by its uid";
-  const message = `it may be another account than was declared, ${by}: if it is another one, declare it; if it is the one that was declared: ${remedy}`;
-  return stays({ code: "doubtful-account", message, remedy });
+  const message = `it may be another account than was declared, ${by}: if it is another one, declare it; if it is the one that was declared: ${command}`;
+  return stays({ code: "doubtful-account", message });
 }

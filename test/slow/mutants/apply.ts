@@ -810,6 +810,9 @@ export const APPLY: readonly Mutant[] = [
     ["const to = owners.of(line.uid, name)?.name;", "const to = undefined;"],
     ["lostUidText(account, lost, owners.of(uid, name)?.name)", "lostUidText(account, lost)"],
   ]),
+  ...within("src/declaration/compare/which-account.ts", OTHER_UIDS, [
+    ['code: "doubtful-account", message });', 'code: "doubtful-account", message, remedy: command });'],
+  ]),
   ...within("src/declaration/uid-owners.ts", EDITED, [
     ["isSure: this.#isSame(account, uid) }", "isSure: true }"],
   ]),
