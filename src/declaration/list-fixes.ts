@@ -10,12 +10,19 @@ import { isListItem } from "../config/text.ts";
 import type { ListItem } from "../config/values.ts";
 import { isLibraryName } from "../libraries/dependency.ts";
 
-/** A section that does not exist: the one that was meant takes its place, or none. */
-export const meantSection = ({ value }: ListItem, known: readonly ByteString[]): Fix => ({
-  kind: "item",
-  old: value,
-  with: suggest(value, known.filter(isListItem)),
-});
+/**
+ * What to do about sections of a list that do not exist: the one that was meant takes the place of each, or none. Without any section
+ * left, --prune would empty the jail: then there is nothing to write.
+ */
+export function meantSections(
+  all: readonly ListItem[],
+  known: readonly ByteString[],
+): (item: ListItem) => Fix {
+  const meant = known.filter(isListItem);
+  const leaves = all.some(({ value }) => known.includes(value) || suggest(value, meant) !== undefined);
+  return ({ value }) =>
+    leaves ? { kind: "item", old: value, with: suggest(value, meant) } : { kind: "none" };
+}
 
 /** Of a long list, the line is not written again. */
 export const takenOut = ({ value, file, line }: ListItem): Fix =>

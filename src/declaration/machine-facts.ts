@@ -43,6 +43,8 @@ export interface DeclarationFacts {
   jailAccounts(jail: ByteString): Pick<JailAccounts, "userByName" | "groupByGid">;
   /** The names of the sections of jk_init.ini. */
   profiles(): readonly ByteString[];
+  /** As lostSections, of the names that are declared. */
+  lostSections(declared: ReadonlySet<ByteString>): string | undefined;
   /** The host's own directory that is at a path, and cannot be a jail. */
   hostDirectory(path: ByteString): ByteString | undefined;
   /** As systemFault, of the directory at a path. */

@@ -13,15 +13,11 @@ import {
 } from "../config/model.ts";
 import { userKeys } from "../config/schemas/jails.ts";
 import { reportSeparators } from "../config/separators.ts";
-import { isListItem } from "../config/text.ts";
-import type { ListItem } from "../config/values.ts";
 import { insideJail } from "../jail/record/around.ts";
 import { isLibraryName } from "../libraries/dependency.ts";
-import { noSuchSection } from "../profile/sections.ts";
 import { isLocalUser } from "../system/account-tools.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { uidFault } from "../transfer/accounts.ts";
-import { SECTIONS_FILE } from "../transfer/sections.ts";
 import { newNameFault, uidIn } from "../users/new-account.ts";
 import { DECLARED } from "./compare/intent.ts";
 import { EMPTY_JAIL } from "./compare/jail.ts";
@@ -31,22 +27,15 @@ import { once } from "./compare/machine.ts";
 import { twinFaults } from "./compare/twins.ts";
 import { renameAdvice } from "./compare/uid-fault.ts";
 import { linkFix } from "./link-fix.ts";
-import { meantSection, takenOut } from "./list-fixes.ts";
+import { takenOut } from "./list-fixes.ts";
 import type { DeclarationFacts, FactContext } from "./machine-facts.ts";
 import type { ReportMachine } from "./machine-findings.ts";
 import { reportGroupNames, reportGroups, reportNoGroup, takenNames } from "./machine-groups.ts";
 import { formerUser, reportHome, reportKept, reportPlace, reportRenamed } from "./machine-place.ts";
 import { reportRefused, reportUnanswered } from "./machine-refused.ts";
+import { reportLostSections, reportProfiles } from "./machine-sections.ts";
 import { type MeantAt, meantSubjects, namesOfKind, withoutRepeated } from "./meant.ts";
 import { itemsOf, type Subject, subjectOf } from "./section.ts";
-
-function reportProfile(item: ListItem, known: readonly ByteString[], { report }: FactContext): void {
-  const { value } = item;
-  if (known.includes(value) || reportSeparators(item, (one) => known.includes(one), report)) return;
-  const items = known.filter(isListItem);
-  const message = noSuchSection(value, items, SECTIONS_FILE);
-  report(item, "error", "unknown-section", message, meantSection(item, known));
-}
 
 /** Why the path of a jail cannot be one, or should not. */
 function reportPath(subject: Subject, context: FactContext): void {
@@ -81,14 +70,13 @@ function reportPath(subject: Subject, context: FactContext): void {
   }
 }
 
-function reportJail(section: IniSection, subject: Subject, context: FactContext): void {
+function reportJail(section: IniSection, subject: Subject, isLost: boolean, context: FactContext): void {
   const { facts, report } = context;
   reportPath(subject, context);
   if (answered(() => facts.exists(subject.name)) === false) reportAbsent(section, subject, context);
   else reportMoved(subject, context);
-  const profiles = answered(facts.profiles);
-  for (const item of profiles === undefined ? [] : itemsOf(section, "sections"))
-    reportProfile(item, profiles ?? [], context);
+  const profiles = isLost ? undefined : answered(facts.profiles);
+  if (profiles !== undefined) reportProfiles(itemsOf(section, "sections"), profiles, context);
   for (const item of itemsOf(section, "files")) {
     const { value } = item;
     const isThere = (one: ByteString) => (one.includes("/") ? facts.exists(one) : facts.isProgram(one));
@@ -284,9 +272,10 @@ export function machineProblems(
     looked.filter(({ subject }) => subject.kind === "user"),
     context,
   );
+  const isLost = reportLostSections(subjects, context);
   for (const { section, subject } of looked) {
     if (subject.kind === "jail") {
-      reportJail(section, subject, context);
+      reportJail(section, subject, isLost, context);
       continue;
     }
     const jail = findEntry(section, "jail")?.value ?? "";

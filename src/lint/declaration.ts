@@ -1,11 +1,11 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
-import { statIfPresent } from "../../ffi/files.ts";
+import { isMissing, statIfPresent } from "../../ffi/files.ts";
 import { libc } from "../../ffi/libc.ts";
 import { normalPath } from "../../ffi/paths.ts";
 import { answered, JailkitError } from "../cli/error.ts";
 import type { ProblemCode } from "../cli/problem-codes.ts";
-import { CONFIG_DIRECTORY, loadConfig } from "../config/load.ts";
+import { loadConfig } from "../config/load.ts";
 import type { IniFile, Problem } from "../config/model.ts";
 import { scanIni } from "../config/scan.ts";
 import { inOrder, withoutConsequences } from "../config/section-problems.ts";
@@ -40,10 +40,12 @@ import { openManifest } from "../jail/record/manifest.ts";
 import { fileSystemAt } from "../populate/file-system.ts";
 import { requireNewJail } from "../populate/open-jail.ts";
 import { searchPath } from "../profile/search.ts";
+import { lostSections } from "../profile/sections.ts";
 import { namesIn } from "../system/account-tools.ts";
 import { nameTarget, ownTarget } from "../system/exchange.ts";
 import { accountFacts, type HostAccounts, hostAccounts } from "../system/host-accounts.ts";
 import { hostGroup } from "../system/name-services.ts";
+import { SECTIONS_FILE } from "../transfer/sections.ts";
 import { fixInSection } from "./declared.ts";
 import { lintGiven, saidAt } from "./given.ts";
 import { problemsInJails } from "./in-jails.ts";
@@ -107,6 +109,9 @@ export function machineFacts(claimants: Claimants, whyAbsent = absentFault): Dec
   const inJails = new Map<ByteString, JailAccounts>();
   const around = memoized(jailsAround);
   const host = fileSystemAt();
+  const profiles = memoized(() =>
+    (loadConfig(SECTIONS_FILE, { dialect: "py" })?.sections ?? []).map(({ name }) => name),
+  );
   return {
     userByName,
     userByUid,
@@ -130,10 +135,8 @@ export function machineFacts(claimants: Claimants, whyAbsent = absentFault): Dec
         using root = openJailRoot(jail);
         return readJailAccounts(root);
       }),
-    profiles: memoized(() => {
-      const file = loadConfig(`${CONFIG_DIRECTORY}/jk_init.ini`, { dialect: "py" });
-      return (file?.sections ?? []).map(({ name }) => name);
-    }),
+    profiles,
+    lostSections: (declared) => lostSections(declared, profiles(), SECTIONS_FILE, !isMissing(SECTIONS_FILE)),
     hostDirectory(path) {
       const stat = statIfPresent(AT_FDCWD, path, true);
       return stat === undefined ? undefined : noJailAt(stat);

@@ -1,7 +1,7 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { display, quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
-import { didYouMean } from "../cli/suggest.ts";
+import { didYouMean, suggest } from "../cli/suggest.ts";
 import { type KeyValues, readKeys } from "../config/keys.ts";
 import { type IniFile, type IniSection, problemLine } from "../config/model.ts";
 import { problemError } from "../config/place.ts";
@@ -32,6 +32,30 @@ export const sectionNames = (ini: IniFile): ByteString[] => ini.sections.map(({ 
 export function noSuchSection(name: ByteString, known: readonly ByteString[], file: ByteString): string {
   return `section ${quoted(name)} does not exist in ${display(file)}${didYouMean(name, known)}`;
 }
+
+/**
+ * Why no section is told apart that is not known: the file with the sections is missing, or is another one, which has none of the
+ * `declared` names, nor one that is near. Pure. `known`: the names in it and its drop-ins. `isThere`: whether there is the file itself.
+ */
+export function lostSections(
+  declared: ReadonlySet<ByteString>,
+  known: readonly ByteString[],
+  file: ByteString,
+  isThere: boolean,
+): string | undefined {
+  const unknown = [...declared].filter((name) => !known.includes(name));
+  if (unknown.length === 0) return undefined;
+  if (!isThere) return `${display(file)}, the file with the sections, is missing: ${RESTORE}`;
+  // One may have a name of its own, which is wrong.
+  const isMistake = (name: ByteString) =>
+    suggest(name, known) !== undefined || name.split(/[^\w.-]+/).some((part) => known.includes(part));
+  if (declared.size === 1 || unknown.length < declared.size || unknown.some(isMistake)) return undefined;
+  const names = unknown.slice(0, 2).map(quoted).join(" nor ");
+  return `${display(file)} has none of the declared sections, neither ${names}: ${RESTORE}`;
+}
+
+const RESTORE =
+  "restore it from a backup, or install that of jailkit again (a package of Debian only does so with 'dpkg --force-confmiss'); until then change nothing in 'sections': --prune would take what is missing there out of the jails";
 
 /**
  * Selects sections of jk_init.ini by name, each once and after the sections that it includes. A missing included section

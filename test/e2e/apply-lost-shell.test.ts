@@ -1,4 +1,4 @@
-/** `jailkit apply --prune` takes away what brings the shell of a declared user: the plan says so, as the run does. */
+/** `jailkit apply --prune` leaves what brings the shell of a declared user: the plan says so, as the run does. */
 import { afterAll, beforeAll, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
 import type { Machine } from "../machine/machine.ts";
 import { did, linesOf, openApplyMachine } from "./apply-scene.ts";
@@ -10,7 +10,7 @@ const FILE = "/etc/jailkit/jails.d/one.ini";
 const BASH = `${J}/bin/bash`;
 const SHELL = "sections = uidbasics, basicshell\n";
 const USER = `[user dora]\njail = ${J}\nshell = /bin/bash\n`;
-const LOST = `its shell '${BASH}' goes with what is not declared any more: declare what brings it, or another shell`;
+const LOST = `its shell '${BASH}' would go with what is not declared any more, which stays: declare what brings it, or another shell`;
 const GONE = "- jail /srv/customer: sections basicshell (no longer declared)";
 
 let m: Machine;
@@ -22,14 +22,17 @@ const prune = (...options: readonly string[]) => {
   return { status, changes: changes.map(({ text }) => text), faults };
 };
 
+const FAULTS = [
+  `bad-shell: jail ${J}: nothing is taken out of it: the shell of 'dora' would go with what is not declared any more`,
+  `bad-shell: user dora: ${LOST}`,
+];
+
 /** The plan and the run say the same, and the run can be repeated. */
-function lose(changes: readonly string[]): void {
-  const faults = [`bad-shell: user dora: ${LOST}`];
-  expect(prune("--check")).toEqual({ status: 10, changes: [...changes], faults });
-  expect(m.exists(BASH)).toBe(true);
-  expect(prune()).toEqual({ status: 1, changes: [...changes], faults });
-  expect(m.exists(BASH)).toBe(false);
-  expect(prune()).toMatchObject({ status: 1, changes: [], faults: [expect.stringContaining("bad-shell")] });
+function stays(): void {
+  for (const options of [["--check"], [], []]) {
+    expect(prune(...options)).toEqual({ status: 1, changes: [], faults: FAULTS });
+    expect(m.must(["su", "dora", "-c", "echo in"]).stdout).toBe("in\n");
+  }
 }
 
 /** Nobody loses a shell. */
@@ -48,25 +51,40 @@ beforeEach(() => {
 });
 afterAll(() => m?.close());
 
-test("a section that goes takes the shell along, and what the error advises heals", () => {
+test("a section with which the shell would go stays, and what the error advises heals", () => {
   declare("sections = uidbasics\n");
-  lose([GONE]);
+  stays();
   declare("sections = uidbasics\nfiles = /bin/bash\n");
-  expect(prune()).toMatchObject({ status: 0, faults: [] });
+  expect(prune()).toEqual({
+    status: 0,
+    changes: [expect.stringContaining("files /bin/bash"), GONE],
+    faults: [],
+  });
   expect(m.exists(BASH)).toBe(true);
+});
+
+test("what does not come in its place takes nothing away", () => {
+  declare("sections = uidbasics\nlive = /usr\n");
+  for (const options of [["--check"], [], []])
+    expect(prune(...options)).toEqual({
+      status: 1,
+      changes: [],
+      faults: [expect.stringMatching(/^live-obstacle: /)],
+    });
+  expect(m.must(["su", "dora", "-c", "echo in"]).stdout).toBe("in\n");
 });
 
 test("nothing is given to a user who would have no shell", () => {
   declare("sections = uidbasics\n", `${USER}groups = team\n`);
-  lose([GONE]);
+  stays();
   expect(m.must(["id", "-nG", "dora"]).stdout).not.toContain("team");
 });
 
-test("a section and a file that both bring it go in one run", () => {
+test("a section and a file that both bring it stay", () => {
   declare(`${SHELL}files = /bin/bash\n`);
   m.must(["jailkit", "apply"]);
   declare("sections = uidbasics\n");
-  lose(["- jail /srv/customer: files /bin/bash (no longer declared)", GONE]);
+  stays();
 });
 
 test("what comes with live directories keeps it", () => {
@@ -90,7 +108,7 @@ test("a shell that is a link, whose target goes", () => {
   m.must(["jailkit", "apply"]);
   declare("sections = uidbasics\n", USER.replace("/bin/bash", "/bin/custom"));
   const { status, faults } = prune("--check");
-  expect([status, faults]).toEqual([10, [`bad-shell: user dora: ${LOST.replace("bash'", "custom'")}`]]);
+  expect([status, faults.at(-1)]).toEqual([1, `bad-shell: user dora: ${LOST.replace("bash'", "custom'")}`]);
 });
 
 test.each([false, true])(

@@ -41,6 +41,7 @@ const facts: DeclarationFacts = {
   exchanged: () => undefined,
   jailAccounts: () => ({ userByName: () => undefined, groupByGid: () => undefined }),
   profiles: () => ["basicshell", "sftp"],
+  lostSections: () => undefined,
   hostDirectory: (path) => (path === "/link" ? "/etc" : undefined),
   systemFault: () => undefined,
   keptHome: () => undefined,

@@ -22,7 +22,7 @@ import type { JailState } from "./jail-state.ts";
 import { liveDirectories, requirePlaces } from "./live.ts";
 import { withJailState } from "./look.ts";
 import { userState } from "./look-user.ts";
-import { Machine, othersText, type Scope } from "./machine.ts";
+import { lostSectionsIn, Machine, othersText, type Scope } from "./machine.ts";
 import { noLoginsIn } from "./no-logins.ts";
 import { notDeclared } from "./not-declared.ts";
 import { OpenJails } from "./open-jails.ts";
@@ -44,7 +44,7 @@ export interface Comparison extends Pick<Machine, "claimants"> {
   readonly jails: readonly JailWork[];
   /** To be removed; without --prune only what declared users have left in other jails. */
   readonly former: readonly Former[];
-  /** Why jails and users that are not declared any more stay; empty without --prune. */
+  /** Why jails and users that are not declared any more stay, with --prune; and what is wrong with the file of sections. */
   readonly formerFaults: readonly Fault[];
   /** Jails that users were declared in before, and in which nothing of them is left. */
   readonly settledLeft: readonly LeftIn[];
@@ -145,7 +145,7 @@ export function compare(declaration: Declaration, remembered: Once, asked: Asked
     return {
       jails,
       former,
-      formerFaults: gone.faults,
+      formerFaults: [...gone.faults, ...lostSectionsIn(declaration, machine)],
       settledLeft: [...moved.settled, ...gone.settled],
       forgotten: isWhole ? gone.forgotten : [],
       letGo: machine.kept.gone(),

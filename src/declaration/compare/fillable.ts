@@ -15,7 +15,7 @@ import { SECTIONS_FILE } from "../../transfer/sections.ts";
 import { requireNoLogSocket, requireNoProc } from "../../update/remove-extras.ts";
 import { type Change, PROGRESS } from "../change.ts";
 import { dueTo, withDue } from "../due.ts";
-import { meantSection, remedyOfItems, takenOut } from "../list-fixes.ts";
+import { meantSections, remedyOfItems, takenOut } from "../list-fixes.ts";
 import type { DeclaredJail } from "../model.ts";
 import { itemsOf } from "../section.ts";
 import type { Machine } from "./machine.ts";
@@ -65,6 +65,9 @@ export function requireFillable(
 ): void {
   const filling = fillingOf(changes);
   if (filling.length === 0) return;
+  const lost = machine.lostSections();
+  if (lost !== undefined && filling.some(({ what }) => what === "sections"))
+    throw withDue(new JailkitError("no-config", 1, lost), { key: "sections" });
   const added = (what: Change["what"]) => filling.flatMap((one) => (one.what === what ? one.items : []));
   const ini = machine.sections();
   const known = ini && sectionNames(ini);
@@ -91,7 +94,7 @@ export function requireFillable(
   const items = place.section === undefined ? [] : itemsOf(place.section, key);
   const fix = remedyOfItems(
     items.filter(({ value }) => wrong.includes(value)),
-    (item) => (isSections ? meantSection(item, known ?? []) : takenOut(item)),
+    isSections ? meantSections(items, known ?? []) : takenOut,
   );
   const code = isSections ? "no-such-section" : "no-such-path";
   // Of both keys one would not be all.

@@ -27,13 +27,14 @@ import { type Gone, leadsToGone } from "../../update/foresee-removal.ts";
 import { isProgramHere, noAccountFiles, noShellIn, notProgram, requireShell } from "../../users/open-jail.ts";
 import { requireMountedPlace } from "../../users/safe-place.ts";
 import { lackingWords } from "../bring.ts";
-import { faultText, isCreation, taking } from "../change.ts";
+import { type FaultText, faultText, isCreation, taking } from "../change.ts";
 import { withDue } from "../due.ts";
 import { type Comparison, stopPlanning } from "./compare.ts";
 import { fillingsOf } from "./fillable.ts";
 import { mayMakeRoom, requireRoom, withRoomForFiles, withRoomForHomes } from "./foresee-room.ts";
 import { goneFrom, leavingPlaces, liveItems, takenBack } from "./going.ts";
 import { DECLARED } from "./intent.ts";
+import { keepingShells } from "./keeping-shells.ts";
 import { makingRoomForLive } from "./room-for-live.ts";
 import { withFault } from "./takes.ts";
 import { type JailWork, type UserWork, withJailFault } from "./work.ts";
@@ -73,7 +74,9 @@ export async function foreseeFilling(
   const jails: JailWork[] = [];
   for (const work of comparison.jails) {
     stopPlanning();
-    const filled = withRoomForHomes(await foreseeJail(work, means), room);
+    const foreseen = await foreseeJail(work, means);
+    const kept = keepingShells(foreseen, () => planned(foreseen, means));
+    const filled = withRoomForHomes(kept, room);
     jails.push(withRoomForFiles(filled, room, check));
   }
   stopPlanning();
@@ -251,10 +254,10 @@ function requireFreeHome({ declared, changes }: UserWork, jail: ByteString, acco
   }
 }
 
-const lostShell = (shell: ByteString): JailkitError => {
-  const message = `its shell ${quoted(shell)} goes with what is not declared any more: declare what brings it, or another shell`;
-  return new JailkitError("bad-shell", 1, message);
-};
+const lostShell = (shell: ByteString): FaultText => ({
+  code: "bad-shell",
+  message: `its shell ${quoted(shell)} would go with what is not declared any more, which stays: declare what brings it, or another shell`,
+});
 
 /** With a fault in place of the changes of a user whose account, home or shell has no place in the jail. */
 function foreseeUser(
@@ -270,7 +273,6 @@ function foreseeUser(
   }: Omit<Brought, "trees" | "sizes"> & { readonly gone: Gone | undefined },
 ): UserWork {
   const { name, shell } = user.declared;
-  if (user.changes.length === 0 && user.fault !== undefined) return user;
   const has = (path: ByteString) => root !== undefined && lookUp(root, path, { follow: true }) !== undefined;
   const goes = (path: ByteString) =>
     root !== undefined && gone !== undefined && leadsToGone(root, path, gone);
@@ -279,6 +281,8 @@ function foreseeUser(
     const isLive = real !== undefined && live.some((directory) => below(real, directory) !== undefined);
     return isLive || [path, ...(real === undefined ? [] : [real])].some((one) => paths.has(jsonText(one)));
   };
+  const isLost = answered(() => has(shell) && goes(shell) && !isLimitedShell(shell)) ?? false;
+  if (user.changes.length === 0 && user.fault !== undefined) return { ...user, losesShell: isLost };
   try {
     if (root === undefined) requireMountedPlace({ path: jail }, normalPath(user.declared.home));
     requireFreeHome(user, jail, accounts);
@@ -286,8 +290,10 @@ function foreseeUser(
     if (root !== undefined && has(shell)) requireShell(root, shell, DECLARED);
     else if (!isLimitedShell(shell) && !comes(shell)) throw noShellIn(jail, shell, DECLARED, root);
     else if (!isLimitedShell(shell) && !isProgramHere(shell)) throw notProgram({ path: jail }, shell);
-    if (root !== undefined && has(shell) && !isLimitedShell(shell) && goes(shell))
-      throw lostShell(hostPath(root, shell));
+    if (root !== undefined && isLost) {
+      const lost = withFault(user, { of: "user", name, jail, ...lostShell(hostPath(root, shell)) });
+      return { ...lost, losesShell: true };
+    }
     const stays = (path: ByteString) => (has(path) && !goes(path)) || comes(path);
     return { ...user, lacks: lackingWords(user.declared, stays) };
   } catch (error) {

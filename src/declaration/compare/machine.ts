@@ -1,4 +1,5 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
+import { isMissing } from "../../../ffi/files.ts";
 import { normalPath } from "../../../ffi/paths.ts";
 import { display, quoted } from "../../cli/display.ts";
 import { answered, JailkitError } from "../../cli/error.ts";
@@ -14,7 +15,7 @@ import { Displaced } from "../../jail/record/displaced.ts";
 import { readRegistry } from "../../jail/record/registry.ts";
 import { fileSystemAt } from "../../populate/file-system.ts";
 import { searchPath } from "../../profile/search.ts";
-import { selectSections } from "../../profile/sections.ts";
+import { lostSections, sectionNames, selectSections } from "../../profile/sections.ts";
 import { namesIn } from "../../system/account-tools.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { localGroups, localUsers } from "../../system/flat-accounts.ts";
@@ -22,7 +23,7 @@ import type { ReservedUids } from "../../system/login-defs.ts";
 import { processesByUid } from "../../system/processes.ts";
 import { HostSources } from "../../transfer/host.ts";
 import { SECTIONS_FILE } from "../../transfer/sections.ts";
-import { listed } from "../change.ts";
+import { type Fault, listed } from "../change.ts";
 import { KeptHomes } from "../kept-homes.ts";
 import type { Declaration, DeclaredUser } from "../model.ts";
 import { NOTHING } from "../once.ts";
@@ -92,7 +93,16 @@ export class Machine extends HostSources {
   readonly #members = once(() => new Map(localGroups().map(({ name, members }) => [name, members])));
   readonly #host = once(fileSystemAt);
   /** The file with the sections that a jail can have; undefined if it is missing or cannot be read. */
-  readonly sections = once(() => answered(() => loadConfig(SECTIONS_FILE, { dialect: "py" })));
+  readonly sections = () => this.#init()?.ini;
+  readonly #init = once(() => answered(() => ({ ini: loadConfig(SECTIONS_FILE, { dialect: "py" }) })));
+  /** As lostSections, of all that is declared. */
+  readonly lostSections = once(() => {
+    const init = this.#init();
+    const jails = this.declared.declarations.flatMap((one) => one.jails);
+    const names = new Set(jails.flatMap(({ sections }) => sections));
+    const known = init?.ini === undefined ? [] : sectionNames(init.ini);
+    return init && lostSections(names, known, SECTIONS_FILE, !isMissing(SECTIONS_FILE));
+  });
   readonly #absent = new Map<ByteString, ReturnType<typeof absentFault>>();
   readonly #needs = new Map<ByteString, SectionNeeds>();
   readonly #freed = new Map<number, ByteString>();
@@ -254,4 +264,12 @@ export function othersText(
     .map(({ name }) => name)
     .filter((name) => !(names.has(name) || leave.has(name)));
   return others.length === 0 ? [] : [`jail ${display(path)}: users ${listed(others)}`];
+}
+
+/** What is wrong with the file of sections, told of the first jail that has any. */
+export function lostSectionsIn({ jails }: Declaration, machine: Machine): Fault[] {
+  const path = jails.find(({ sections }) => sections.length > 0)?.path;
+  const message = path === undefined ? undefined : machine.lostSections();
+  if (path === undefined || message === undefined) return [];
+  return [{ of: "jail", name: path, jail: path, code: "no-config", message, due: { key: "sections" } }];
 }

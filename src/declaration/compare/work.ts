@@ -13,6 +13,8 @@ export interface UserWork extends UserComparison {
   readonly uid?: number | undefined;
   /** The words of `allow` whose programs the jail will lack, if it is to be filled first. */
   readonly lacks?: ReturnType<typeof lackingWords>;
+  /** Its shell would go with what is not declared any more. */
+  readonly losesShell?: boolean;
   /** With --check: a run tries the changes, and fails with the fault. */
   readonly isTried?: boolean;
 }

@@ -55,6 +55,7 @@ const UNREAD_KEYS = "e2e/apply-unread-keys.test.ts";
 const NESTED = "e2e/apply-nested-homes.test.ts";
 const OFF = "e2e/apply-off.test.ts";
 const ONE_RUN = "e2e/apply-one-run.test.ts";
+const LOST_SECTIONS = "e2e/apply-lost-sections.test.ts";
 const LOST_SHELL = "e2e/apply-lost-shell.test.ts";
 const PRUNE_RIGHTS = "e2e/apply-prune-rights.test.ts";
 const FORESEES = "e2e/apply-foresees.test.ts";
@@ -1268,7 +1269,27 @@ export const APPLY: readonly Mutant[] = [
     ["foreseeRemovals(root, added,", "foreseeRemovals(root, [],"],
   ]),
   ...within("src/declaration/compare/foresee-jail.ts", LOST_SHELL, [
-    ["has(shell) && !isLimitedShell(shell) &&", "has(shell) &&"],
+    ["goes(shell) && !isLimitedShell(shell)", "goes(shell)"],
+  ]),
+  ...within("src/declaration/compare/keeping-shells.ts", LOST_SHELL, [
+    ["if (first === undefined) return work;", "if (Date.now() > 0) return work;"],
+    ["fault !== undefined && isTaken ? answered(planned) : work", "work"],
+    [".filter(({ what }) => !HOLDS_SHELLS.includes(what))", ""],
+  ]),
+  ...within("src/profile/sections.ts", LOST_SECTIONS, [
+    ["if (unknown.length === 0) return undefined;", ""],
+    ["if (!isThere) return", "if (isThere) return"],
+    ["unknown.length < declared.size || ", ""],
+  ]),
+  ...within("src/declaration/list-fixes.ts", LOST_SECTIONS, [["    leaves ? {", "    true ? {"]]),
+  ...within("src/declaration/compare/fillable.ts", LOST_SECTIONS, [
+    ['lost !== undefined && filling.some(({ what }) => what === "sections")', "false"],
+  ]),
+  ...within("src/declaration/compare/compare.ts", LOST_SECTIONS, [
+    ["[...gone.faults, ...lostSectionsIn(declaration, machine)]", "gone.faults"],
+  ]),
+  ...within("src/declaration/machine.ts", LOST_SECTIONS, [
+    ["const isLost = reportLostSections(subjects, context);", "const isLost = false;"],
   ]),
   ...within("src/update/foresee-removal.ts", LOST_SHELL, [
     ["remaining = parts.remaining;", ""],
