@@ -13,6 +13,7 @@ import { followRemedy, movedHint } from "../jail/record/named-jail.ts";
 import { LIVE_SECTION, liveOption } from "../populate/apply/live.ts";
 import { asksForFiles } from "../populate/record/requests.ts";
 import { leaveCommand, shellsAmong } from "../users/leaving.ts";
+import { whereUsersAre } from "./users-moved.ts";
 
 /** What declarations mean of jails that are missing, and of their users. */
 export type MeantOfMissing = Pick<AskMeant, "elsewhere" | "sections">;
@@ -171,9 +172,10 @@ export function missingJail(
       remedy: mount,
       unmounted: true,
     };
-  if (now !== undefined) {
-    const reason = `${display(path)} is missing: ${movedHint(path, now)}`;
-    return { reason, remedy: followRemedy(path, now), moved: true };
+  const at = now ?? (content === undefined ? whereUsersAre(path, users) : undefined);
+  if (at !== undefined) {
+    const reason = `${display(path)} is missing: ${movedHint(path, at)}`;
+    return { reason, remedy: followRemedy(path, at), moved: true };
   }
   const other = elsewhere(path);
   if (other !== undefined)

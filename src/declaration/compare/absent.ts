@@ -4,7 +4,8 @@ import type { Remedy } from "../../cli/remedy.ts";
 import { mountRemedy, unmountedReason } from "../../jail/fs/unmounted.ts";
 import type { unmounted } from "../../jail/record/emptied.ts";
 import { lostJail } from "../../jail/record/moved.ts";
-import { lostRemedy } from "../../jail/record/named-jail.ts";
+import { followRemedy, lostRemedy } from "../../jail/record/named-jail.ts";
+import { whereUsersAre } from "../../jails/users-moved.ts";
 import type { FaultText } from "../change.ts";
 
 interface AbsentFault {
@@ -15,10 +16,14 @@ interface AbsentFault {
 
 /**
  * Why a jail that does not exist is not created, and the command that brings it back; undefined if it is. `places`: as in
- * whereMoved.
+ * whereMoved; `users`: as in whereUsersAre.
  */
-export function absentFault(jail: ByteString, places: readonly ByteString[] = []): AbsentFault | undefined {
-  const remedy = lostRemedy(jail, places);
+export function absentFault(
+  jail: ByteString,
+  places: readonly ByteString[] = [],
+  users?: Parameters<typeof whereUsersAre>[1],
+): AbsentFault | undefined {
+  const remedy = lostRemedy(jail, places) ?? followedBy(jail, whereUsersAre(jail, users));
   if (remedy === undefined) return undefined;
   // What is missing must not be created below a mount point, nor a jail that moved a second time.
   return mountRemedy(jail) === undefined
@@ -32,6 +37,9 @@ export function absentFault(jail: ByteString, places: readonly ByteString[] = []
  */
 export const isDeleted = (jail: ByteString, places: readonly ByteString[] = []): boolean =>
   isMissing(jail) && lostJail(jail) === undefined && absentFault(jail, places) === undefined;
+
+const followedBy = (jail: ByteString, now: ByteString | undefined) =>
+  now === undefined ? undefined : followRemedy(jail, now);
 
 /** Why nothing is done in a jail that is elsewhere, as `unmounted` says. */
 export const unmountedFault = (elsewhere: ReturnType<typeof unmounted>): FaultText | undefined =>

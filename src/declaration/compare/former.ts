@@ -131,7 +131,7 @@ export function formerOf(
     return [...left, formerUser(once, leave.fate, prune, () => machine.accounts.userByName(name))];
   });
   const candidates = before.jails.filter(
-    (jail) => !jails.has(jail.path) && isInScope(jail.file, files, usual),
+    ({ path, file }) => !jails.has(path) && isInScope(file, files, usual) && !machine.hasMovedTo(path),
   );
   const staying = former.flatMap((one) => (one.of === "user" ? (one.stays ?? []) : []));
   const frees = new Set(former.flatMap((one) => (one.of === "user" ? (one.frees ?? []) : [])));
@@ -181,7 +181,7 @@ export function movedUsers(users: readonly DeclaredUser[], before: Once, machine
   for (const { name, jail } of users) {
     const once = known.get(name);
     for (const one of once === undefined ? [] : leftJails(jail, once)) {
-      if (once === undefined) continue;
+      if (once === undefined || machine.isMovedTo(jail, one.jail)) continue;
       const found = formerLeft(once, one, places, "it has another jail now");
       if (found === undefined) continue;
       if (found === "nothing") settled.push({ name, jail: one.jail });

@@ -12,6 +12,7 @@ import { placeOf } from "../../jail/accounts/own-path.ts";
 import { type LeftMove, leftMoves } from "../../jail/fs/home-moves.ts";
 import { type unmountedPlace, unmountedPlaces } from "../../jail/fs/unmounted.ts";
 import { Displaced } from "../../jail/record/displaced.ts";
+import { followRemedy } from "../../jail/record/follow.ts";
 import { readRegistry } from "../../jail/record/registry.ts";
 import { fileSystemAt } from "../../populate/file-system.ts";
 import { searchPath } from "../../profile/search.ts";
@@ -109,6 +110,7 @@ export class Machine extends HostSources {
   readonly #stays = new Set<ByteString>();
   readonly #local = once(() => localUsers());
   readonly #paths = new Map<ByteString, ByteString | undefined>();
+  readonly #jailsOfDeclared = once(() => new Set(this.claimants().map(({ jail }) => jail)));
   // Of equal names the first counts.
   readonly #settingsOf = once(
     () => new Map(this.settings.toReversed().map((section) => [section.name, section])),
@@ -122,7 +124,17 @@ export class Machine extends HostSources {
 
   /** As absentFault, which searches for the jail, first where its users are. */
   absentFault = (jail: ByteString): ReturnType<typeof absentFault> =>
-    this.#absent.getOrInsertComputed(jail, () => absentFault(jail, this.#jailsOfUsers(jail)));
+    this.#absent.getOrInsertComputed(jail, () =>
+      absentFault(jail, this.#jailsOfUsers(jail), this.byJail.get(jail) ?? []),
+    );
+
+  /** Whether a jail that is missing is at another path, where everything should follow it. */
+  isMovedTo = (from: ByteString, to: ByteString): boolean =>
+    isMissing(from) && this.absentFault(from)?.remedy === followRemedy(from, to);
+
+  /** The same of any jail of declared users: its error says so. */
+  hasMovedTo = (path: ByteString): boolean =>
+    [...this.#jailsOfDeclared()].some((from) => this.isMovedTo(from, path));
 
   /** Where the accounts are of those who are declared in a jail. */
   #jailsOfUsers(jail: ByteString): ByteString[] {

@@ -56,6 +56,7 @@ const NESTED = "e2e/apply-nested-homes.test.ts";
 const OFF = "e2e/apply-off.test.ts";
 const ONE_RUN = "e2e/apply-one-run.test.ts";
 const LOST_SECTIONS = "e2e/apply-lost-sections.test.ts";
+const MOVED_BACK = "e2e/apply-moved-back.test.ts";
 const LOST_SHELL = "e2e/apply-lost-shell.test.ts";
 const PRUNE_RIGHTS = "e2e/apply-prune-rights.test.ts";
 const FORESEES = "e2e/apply-foresees.test.ts";
@@ -1275,6 +1276,22 @@ export const APPLY: readonly Mutant[] = [
     ["if (first === undefined) return work;", "if (Date.now() > 0) return work;"],
     ["fault !== undefined && isTaken ? answered(planned) : work", "work"],
     [".filter(({ what }) => !HOLDS_SHELLS.includes(what))", ""],
+  ]),
+  ...within("src/jails/users-moved.ts", MOVED_BACK, [
+    [" && uids.get(name) === passwdByName(name)?.uid", ""],
+    [" && lookUp(root, home)?.stat.uid === uid", ""],
+    ["uids.size === users.length && ", ""],
+    ["!inhabited.has(place) && ", ""],
+  ]),
+  ...within("src/jails/missing.ts", MOVED_BACK, [
+    ["(content === undefined ? whereUsersAre(path, users) : undefined)", "undefined"],
+  ]),
+  ...within("src/declaration/compare/absent.ts", MOVED_BACK, [
+    [" ?? followedBy(jail, whereUsersAre(jail, users))", ""],
+  ]),
+  ...within("src/declaration/compare/former.ts", MOVED_BACK, [
+    [" || machine.isMovedTo(jail, one.jail)", ""],
+    [" && !machine.hasMovedTo(path)", ""],
   ]),
   ...within("src/profile/sections.ts", LOST_SECTIONS, [
     ["if (unknown.length === 0) return undefined;", ""],
