@@ -199,6 +199,77 @@ test("jailkit apply sees it also when all that was recorded is lost", () => {
   settled();
 });
 
+test.each([
+  ["there are no records", "true"],
+  // Of a version that did not see it.
+  [
+    "records were made after that",
+    `for j in ${A} ${B}; do mv $j/etc/passwd $j/etc/p; done; jailkit adopt --all; for j in ${A} ${B}; do mv $j/etc/p $j/etc/passwd; done`,
+  ],
+])(
+  "so does each other command, and nothing undoes it, when all that was recorded is lost, and %s",
+  (_, then) => {
+    exchange();
+    m.remove("/var/lib/jailkit");
+    sh(then);
+    const records = () => sh("find /var/lib/jailkit/jails -type f 2>/dev/null | sort || true");
+    const before = [sh(`find ${A} ${B} /etc/passwd -printf '%p %s %m %U %i\\n' | sort`), records()];
+    const { problems } = linesOf(m, "--prune").summary;
+    expect(problems.flatMap(({ code, path, remedy }) => (code === "moved" ? [[path, remedy]] : []))).toEqual([
+      [A, REMEDY],
+      [B, null],
+    ]);
+    const status = reportOf(REPORT_SCHEMAS["jailkit status"], m.run(["jailkit", "status", "--json"]).stdout);
+    expect(status.findings.map(({ kind, subject, command }) => [kind, subject, command])).toEqual([
+      ["moved", A, REMEDY],
+      ["moved", B, `jailkit list ${B}`],
+      ["config", expect.stringContaining(FILE), "jailkit config check"],
+      ["config", expect.stringContaining(FILE), "jailkit config check"],
+    ]);
+    const check = reportOf(REPORT_SCHEMAS.jk_check, m.run(["jk_check", "--json"]).stdout);
+    expect(JSON.stringify(check).match(/"remedy":"[^"]*"/g)).toEqual([`"remedy":"${REMEDY}"`]);
+    for (const command of [
+      ["jailkit", "adopt", "--all"],
+      ["jailkit", "adopt", A],
+      ["jailkit", "adopt", "--force", A],
+      ["jk_check", "--fix", A],
+      ["jk_jailuser", "--unjail", "--jail-side-only", "-j", A, "bob"],
+      ["jk_jailuser", "--jail-side-only", "-j", A, "ann"],
+    ]) {
+      const { stdout, stderr, status } = m.run(command);
+      expect({ command, text: stdout + stderr }).toMatchObject({ text: expect.stringContaining(REMEDY) });
+      expect({ command, status }).not.toMatchObject({ status: 0 });
+    }
+    expect([sh(`find ${A} ${B} /etc/passwd -printf '%p %s %m %U %i\\n' | sort`), records()]).toEqual(before);
+    sh(REMEDY);
+    // Records that were made at the wrong places are of the other jail.
+    for (const command of ["jailkit adopt --all", `jk_check --fix ${A}`, `jk_check --fix ${B}`])
+      m.run(command.split(" "));
+    expect(linesOf(m)).toMatchObject({ status: 0, summary: { problems: [] } });
+    settled();
+  },
+);
+
+test.each([
+  ["a line has another uid", `sed -i 's/^bob:x:[0-9]*/bob:x:4711/' ${A}/etc/passwd`],
+  ["a home is not there", `rm -r ${A}/home/bob`],
+  ["the other one has nobody's line", `sed -i /^ann:/d ${B}/etc/passwd`],
+  ["a user has the home where the account has it, too", `install -d -o bob ${B}/home/bob`],
+  [
+    "somebody lives where the directory is",
+    `echo zed:x:4712:100::${A}/./home/zed:/bin/sh >>/etc/passwd; echo zed:x:4712:100::/home/zed:/bin/sh >>${A}/etc/passwd`,
+  ],
+])("jails of which that is not certain: %s", (_, plant) => {
+  sh(`cp -a ${A} /root/a; cp -a ${B} /root/b; cp -a /etc/passwd /root/passwd`);
+  m.remove("/var/lib/jailkit");
+  exchange();
+  expect(m.run(["jailkit", "list", A]).stderr).toContain("the other way round");
+  sh(plant);
+  expect(m.run(["jailkit", "list", A]).stderr).not.toContain("the other way round");
+  sh(`rm -r ${A} ${B}; mv /root/a ${A}; mv /root/b ${B}; cp -a /root/passwd /etc/passwd`);
+  m.must(["jailkit", "apply"]);
+});
+
 test("jails that were restored, whose directories are all others, are worked in as ever", () => {
   sh(`cp -a ${A} /srv/x; rm -r ${A}; mv /srv/x ${A}`);
   m.must(["jk_update", A]);

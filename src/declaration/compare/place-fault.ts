@@ -14,7 +14,6 @@ import type { Declaration, DeclaredJail, DeclaredPlace, DeclaredUser } from "../
 import { systemFault } from "../other-things.ts";
 import { placeText } from "../place-of-fault.ts";
 import { movedHere } from "./account-place.ts";
-import { anothersJail } from "./anothers-jail.ts";
 import { wantedLine } from "./intent.ts";
 import type { JailState } from "./jail-state.ts";
 import type { Machine } from "./machine.ts";
@@ -88,8 +87,6 @@ export function placeFaultOf(
   if (moved !== undefined) return { ...about, ...moved };
   if (renamed !== undefined) return renamed;
   if (twin !== undefined) return { ...about, code: "another-jail", message: `it ${twin}` };
-  const others = state.unrecorded && root !== undefined ? anothersJail(root, machine) : undefined;
-  if (others !== undefined) return { ...about, ...others };
   const isKnown = state.sections.size + state.files.size + state.live.size > 0 || machine.byJail.has(path);
   const ofSystem = isKnown ? undefined : root && systemFault(root);
   if (ofSystem !== undefined) {

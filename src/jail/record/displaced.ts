@@ -17,6 +17,7 @@ import type { JailRoot } from "../fs/walk.ts";
 import { type DeclaredDirectory, declaredDirectories } from "./declared-file.ts";
 import { followLink, followRemedy } from "./follow.ts";
 import { formerPath, isRecorded, mayHaveMoved } from "./moved.ts";
+import { OthersUsers } from "./others-users.ts";
 import { knownJails, REGISTRY } from "./registry.ts";
 
 /** Why nothing is done in a jail that is not where it was. */
@@ -74,6 +75,17 @@ function roundBack(paths: readonly [ByteString, ...ByteString[]]): Renames {
 const renames = (moves: Renames): Remedy =>
   allOf(moves.map(([from, to]): Remedy => `mv -nT ${operands(from, to)}`));
 
+/** The fault of a path; the command is shown for one of those that it moves alone. */
+function toldBy(teller: ByteString, path: ByteString, what: string, remedy: Remedy): MovedFault {
+  const all = `${what}, so nothing is done in the two: move each jail back to its path`;
+  const fault = { code: "moved", isExchanged: true } as const;
+  if (remedy === "") return { ...fault, message: all };
+  if (teller === path) return { ...fault, message: `${all}, with: ${remedy}`, remedy };
+  // Typed for each of them, it would exchange them once more.
+  const shows = `jailkit list ${operands(teller)}`;
+  return { ...fault, message: `${all}, with the command that this shows: ${shows}` };
+}
+
 /**
  * Finds jails that are at the paths of others, by the identities of their directories: after a move that was not followed, or
  * not to the end, and where two have exchanged their paths. `known`: the paths of all known jails.
@@ -81,6 +93,7 @@ const renames = (moves: Renames): Remedy =>
 export class Displaced {
   readonly #own: ReadonlyMap<ByteString, ByteString>;
   readonly #owners: ReadonlyMap<ByteString, readonly ByteString[]>;
+  readonly #users = new OthersUsers();
   readonly #ids = new Map<ByteString, ByteString | undefined>();
   #places: ReadonlyMap<ByteString | undefined, readonly ByteString[]> | undefined;
 
@@ -110,7 +123,7 @@ export class Displaced {
       return this.#moveBack(`its directory is that of the jail ${quoted(whose)}`, path, path);
     }
     const place = this.#placeOf(path);
-    if (place === undefined) return undefined;
+    if (place === undefined) return own === undefined ? this.#byUsers(path) : undefined;
     const remedy = followRemedy(path, place);
     if (this.#mayFollow(path, place)) return { code: "moved", message: `it was moved: ${remedy}`, remedy };
     return this.#moveBack(`its directory is at ${quoted(place)} now, the path of another jail`, path, place);
@@ -124,6 +137,15 @@ export class Displaced {
       knownJails().find((one) => isMissing(one.jail.path) && isRecorded(path, one, REGISTRY, false)),
     );
     return lost && movedFault(lost.jail.path, path);
+  }
+
+  /** The same of one of which nothing tells which directory it was: by its users. */
+  #byUsers(path: ByteString): MovedFault | undefined {
+    const whose = answered(() => this.#users.exchangedWith(path));
+    if (whose === undefined) return undefined;
+    const what = `its etc/passwd and its homes are those of the users of ${quoted(whose.jail)}, such as ${quoted(whose.name)}, and the other way round`;
+    const [teller, second] = path < whose.jail ? [path, whose.jail] : [whose.jail, path];
+    return toldBy(teller, path, what, exchangeBack(teller, second));
   }
 
   #idAt(path: ByteString): ByteString | undefined {
@@ -155,14 +177,8 @@ export class Displaced {
   #moveBack(what: string, path: ByteString, at: ByteString): MovedFault {
     const chain = this.#chainAt(at);
     const remedy = renames(answered(() => this.#movesBack(chain)) ?? []);
-    const all = `${what}, so nothing is done in the two: move each jail back to its path`;
-    const fault = { code: "moved", isExchanged: true } as const;
-    if (remedy === "") return { ...fault, message: all };
     const teller = chain.filter((one) => this.#own.has(one)).sort()[0] ?? path;
-    if (teller === path) return { ...fault, message: `${all}, with: ${remedy}`, remedy };
-    // Typed for each of them, it would exchange them once more.
-    const shows = `jailkit list ${operands(teller)}`;
-    return { ...fault, message: `${all}, with the command that this shows: ${shows}` };
+    return toldBy(teller, path, what, remedy);
   }
 
   /** The paths of which each has the directory of the next one, with this among them; of a ring it is the same for all. */

@@ -56,6 +56,7 @@ const NESTED = "e2e/apply-nested-homes.test.ts";
 const OFF = "e2e/apply-off.test.ts";
 const ONE_RUN = "e2e/apply-one-run.test.ts";
 const LOST_SECTIONS = "e2e/apply-lost-sections.test.ts";
+const EXCHANGED_JAILS = "e2e/exchanged-jails.test.ts";
 const MOVED_BACK = "e2e/apply-moved-back.test.ts";
 const LOST_SHELL = "e2e/apply-lost-shell.test.ts";
 const PRUNE_RIGHTS = "e2e/apply-prune-rights.test.ts";
@@ -1282,6 +1283,16 @@ export const APPLY: readonly Mutant[] = [
     [" && lookUp(root, home)?.stat.uid === uid", ""],
     ["uids.size === users.length && ", ""],
     ["!inhabited.has(place) && ", ""],
+  ]),
+  ...within("src/jail/record/others-users.ts", EXCHANGED_JAILS, [
+    ["whose !== undefined && this.#whoseIn(whose.jail)?.jail === path ? whose : undefined", "whose"],
+    ["if (theirs.some((one) => one.jail !== jail)) return undefined;", ""],
+    ["account.uid === uid && ", ""],
+    [" && !isOwn", ""],
+    [" && lookUp(root, home)?.stat.uid === uid", ""],
+  ]),
+  ...within("src/jail/record/displaced.ts", EXCHANGED_JAILS, [
+    ["own === undefined ? this.#byUsers(path) : undefined", "undefined"],
   ]),
   ...within("src/jails/missing.ts", MOVED_BACK, [
     ["(content === undefined ? whereUsersAre(path, users) : undefined)", "undefined"],
