@@ -430,7 +430,10 @@ export const APPLY: readonly Mutant[] = [
     [' || jail.condition === "incomplete"', ""],
     ["isClosed(shell) && !fromService", "false"],
     ["one.closed.filter(({ name }) => isDeclared(name))", "one.closed"],
-    ['fault.kind === "changed" ?', "false ?"],
+    [
+      "if (declared !== undefined) return { ...fault, remedy: APPLY",
+      "if (declared === null) return { ...fault, remedy: APPLY",
+    ],
     ["declared === undefined ? fault : { ...fault, otherwise", "true ? fault : { ...fault, otherwise"],
   ]),
   ...within("src/status/config-findings.ts", "e2e/status-declared.test.ts", [
@@ -623,7 +626,7 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/jail/record/displaced.ts", "e2e/apply-displaced.test.ts", [
     ["return from !== undefined && mountRemedy(from) === undefined ?", "return from === null ?"],
     ["if (whose !== undefined) {", "if (whose === null) {"],
-    ["if (place === undefined) return undefined;", "return undefined;"],
+    ["const place = this.#placeOf(path);", "const place = path === null ? this.#placeOf(path) : undefined;"],
     ["!mounts.has(path) && onlyRootExchanges(path)", "onlyRootExchanges(path)"],
   ]),
   ...within("src/jail/record/displaced.ts", "e2e/apply-displaced.test.ts", [
@@ -828,7 +831,10 @@ export const APPLY: readonly Mutant[] = [
   ]),
   ...within("src/enter/jail-account-checks.ts", EDITED, [["instead() ?? addUser", "addUser"]]),
   ...within("src/declaration/compare/uid-fault.ts", OTHER_UIDS, [
-    ["declared === uid ? undefined : lostUidFault(account, owners)", "lostUidFault(account, owners)"],
+    [
+      "declared === uid ? undefined : lostUidFault(account, declared, owners)",
+      "lostUidFault(account, declared, owners)",
+    ],
     ["to !== undefined && isFree;", "to !== undefined;"],
     ["remedy: isFree ? back : undefined", "remedy: back"],
   ]),
