@@ -19,7 +19,7 @@ export function parseNsswitch(text: ByteString): Map<ByteString, ByteString[]> {
 
 /** The services that the host asks for accounts, such as "files" and "sss". */
 export function userServices(): readonly ByteString[] {
-  return parseNsswitch(hostText("/etc/nsswitch.conf") ?? "").get("passwd") ?? ["files"];
+  return servicesIn("passwd");
 }
 
 type Key = ByteString | number;
@@ -68,8 +68,10 @@ export class NameServices {
     if (!this.#isSilent && !isRefused()) {
       const start = this.#now();
       const reply = replyOf(ask, key);
-      if (reply !== undefined) return reply.entry;
-      const takesOthers = this.#now() - start < AT_ONCE_MS && replyOf(ask, nobodys()) !== undefined;
+      const isUnknown = reply !== undefined && reply.entry === undefined && isUnread(source, key);
+      if (reply !== undefined && !isUnknown) return reply.entry;
+      const isQuick = !isUnknown && this.#now() - start < AT_ONCE_MS;
+      const takesOthers = isQuick && replyOf(ask, nobodys()) !== undefined;
       const second = takesOthers ? replyOf(ask, key) : undefined;
       if (second !== undefined) return second.entry;
       if (takesOthers) this.#refused.add(what);
@@ -91,10 +93,16 @@ function replyOf<T>(ask: (key: Key) => T | undefined, key: Key): { entry: T | un
   }
 }
 
-const servicesOf = (database: ByteString): ByteString => {
-  const services = parseNsswitch(hostText("/etc/nsswitch.conf") ?? "").get(database) ?? ["files"];
-  return `${database}: ${services.join(" ")} in /etc/nsswitch.conf`;
-};
+const servicesIn = (database: ByteString): readonly ByteString[] =>
+  parseNsswitch(hostText("/etc/nsswitch.conf") ?? "").get(database) ?? ["files"];
+
+const servicesOf = (database: ByteString): ByteString =>
+  `${database}: ${servicesIn(database).join(" ")} in /etc/nsswitch.conf`;
+
+/** True for an entry of the file where no service reads that: glibc has no error for the first question to a service that is not there. */
+const isUnread = <T>({ database, local }: Source<T>, key: Key): boolean =>
+  !servicesIn(database).some((service) => service === "files" || service === "compat") &&
+  local(key) !== undefined;
 
 function silence(): JailkitError {
   const message = `a name service does not answer (${servicesOf("passwd")}): its daemon or its server is down`;

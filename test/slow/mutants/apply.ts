@@ -1300,6 +1300,9 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/jail/record/displaced.ts", EXCHANGED_JAILS, [
     ["own === undefined ? this.#byUsers(path) : undefined", "undefined"],
   ]),
+  ...within("src/system/name-services.ts", "e2e/no-files-service.test.ts", [
+    ["reply.entry === undefined && isUnread(source, key)", "false"],
+  ]),
   ...within("src/jails/missing.ts", MOVED_BACK, [
     ["(content === undefined ? whereUsersAre(path, users) : undefined)", "undefined"],
   ]),
