@@ -12,7 +12,7 @@ import { awaitedAt } from "../../jail/fs/home-moves.ts";
 import { isHeld } from "../../jail/fs/home-place.ts";
 import { lookUp } from "../../jail/fs/look.ts";
 import { newMount } from "../../jail/fs/mounted-home.ts";
-import { hostPath, isDirectory, type JailRoot } from "../../jail/fs/walk.ts";
+import { hostPath, isDirectory, isLink, type JailRoot } from "../../jail/fs/walk.ts";
 import { isLocalUser } from "../../system/account-tools.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import type { HostAccounts } from "../../system/host-accounts.ts";
@@ -21,7 +21,7 @@ import { dirsEqual, jailOfHome } from "../../system/separator.ts";
 import { homeFor } from "../../users/jail-side.ts";
 import { newNameFault } from "../../users/new-account.ts";
 import { noShadowFault } from "../../users/no-shadow.ts";
-import { requireOneLink, requireOnePlace } from "../../users/one-home.ts";
+import { requireOneHome, requireOnePlace } from "../../users/one-home.ts";
 import {
   elsewhereAdvice,
   homeElsewhere,
@@ -279,8 +279,8 @@ function ownHome(
 ): HomeState {
   const path = homeFor(account, root.path);
   requireOnePlace(root, path);
-  requireOneLink(root, path);
   const stat = lookUp(root, path)?.stat;
+  if (stat !== undefined && isLink(stat)) requireOneHome(root, path);
   const isOwn = stat !== undefined && stat.uid === account.uid && isDirectory(stat);
   // A run brings it to its place first.
   if (!isOwn && awaitedAt(root, path) !== undefined) return { home: "there", isDoubtful: false };

@@ -20,6 +20,7 @@ import { lostSections, sectionNames, selectSections } from "../../profile/sectio
 import { namesIn } from "../../system/account-tools.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { localGroups, localUsers } from "../../system/flat-accounts.ts";
+import { hostText } from "../../system/host-files.ts";
 import type { ReservedUids } from "../../system/login-defs.ts";
 import { processesByUid } from "../../system/processes.ts";
 import { HostSources } from "../../transfer/host.ts";
@@ -98,9 +99,12 @@ export class Machine extends HostSources {
   readonly #init = once(() => answered(() => ({ ini: loadConfig(SECTIONS_FILE, { dialect: "py" }) })));
   /** As lostSections, of all that is declared. */
   readonly lostSections = once(() => {
-    const init = this.#init();
     const jails = this.declared.declarations.flatMap((one) => one.jails);
     const names = new Set(jails.flatMap(({ sections }) => sections));
+    // With one of them it is the file. A run that has nothing to do reads no more of it.
+    const text = answered(() => hostText(SECTIONS_FILE)) ?? "";
+    if ([...names].some((name) => text.includes(`[${name}]`))) return undefined;
+    const init = this.#init();
     const known = init?.ini === undefined ? [] : sectionNames(init.ini);
     return init && lostSections(names, known, SECTIONS_FILE, !isMissing(SECTIONS_FILE));
   });
