@@ -862,7 +862,7 @@ export const JAIL: readonly Mutant[] = [
   ...within("src/system/name-services.ts", "unit/name-services.test.ts", [
     ["if (takesOthers) this.#refused.add(what);", "if (takesOthers) this.#isSilent = true;"],
     ["else this.#isSilent = true;", "else this.#refused.add(what);"],
-    ["this.#now() - start < AT_ONCE_MS &&", ""],
+    ["!isUnknown && this.#now() - start < AT_ONCE_MS", "!isUnknown"],
     ["takesOthers ? replyOf(ask, key) : undefined", "undefined"],
   ]),
   ...within("src/check/refused-lines.ts", REFUSED, [
