@@ -66,7 +66,10 @@ test("a jail that is declared where it was: nothing is made, and the command tha
 });
 
 test.each([
-  ["one of its users has another line there", `sed -i 's/^ann:x:[0-9]*/ann:x:4711/' ${NEW}/etc/passwd`],
+  [
+    "one of its users has another line there",
+    `sed -i 's/^ann:x:[0-9]*/ann:x:4711/' ${NEW}/etc/passwd; chown 4711 ${NEW}/home/ann`,
+  ],
   [
     "somebody else has a home there, of a directory perhaps",
     `echo zed:x:4712:100::/home/zed:/bin/sh >>${NEW}/etc/passwd; install -d -o 4712 ${NEW}/home/zed`,

@@ -251,13 +251,16 @@ test.each([
 );
 
 test.each([
-  ["a line has another uid", `sed -i 's/^bob:x:[0-9]*/bob:x:4711/' ${A}/etc/passwd`],
+  [
+    "a line has another uid",
+    `sed -i 's/^bob:x:[0-9]*/bob:x:4711/' ${A}/etc/passwd; chown 4711 ${A}/home/bob`,
+  ],
   ["a home is not there", `rm -r ${A}/home/bob`],
   ["the other one has nobody's line", `sed -i /^ann:/d ${B}/etc/passwd`],
   ["a user has the home where the account has it, too", `install -d -o bob ${B}/home/bob`],
   [
     "somebody lives where the directory is",
-    `echo zed:x:4712:100::${A}/./home/zed:/bin/sh >>/etc/passwd; echo zed:x:4712:100::/home/zed:/bin/sh >>${A}/etc/passwd`,
+    `echo zed:x:4712:100::${A}/./home/zed:/bin/sh >>/etc/passwd; echo zed:x:4712:100::/home/zed:/bin/sh >>${A}/etc/passwd; install -d -o 4712 ${A}/home/zed`,
   ],
 ])("jails of which that is not certain: %s", (_, plant) => {
   sh(`cp -a ${A} /root/a; cp -a ${B} /root/b; cp -a /etc/passwd /root/passwd`);
