@@ -23,6 +23,7 @@ export interface AccountFacts {
   readonly lackingUser: (uid: number) => ByteString | undefined;
   /** As of AskMeant. */
   readonly otherUid: AskMeant["otherUid"];
+  readonly renamed: AskMeant["renamed"];
   readonly hostGroup: (name: ByteString) => Group | undefined;
   /** Undefined also if a name service does not answer. */
   readonly hostGroupNumbered: (gid: number) => Group | undefined;

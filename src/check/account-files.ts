@@ -203,7 +203,7 @@ export class AccountFiles {
           ? undefined
           : declaredAdvice(meantOf, name, root.path),
       homeMeant: (line, user) => homeMeant(root.path, line, user, isLocal(user.name)),
-      ...{ otherUid: meantOf.otherUid, verbose },
+      ...{ otherUid: meantOf.otherUid, renamed: meantOf.renamed, verbose },
     };
   }
 

@@ -7,11 +7,12 @@ import type { CheckFinding } from "./rules.ts";
 /** The finding about a line of a jail with a name that the host does not have. That of an account with another name by now stays. */
 export function unknownUser(
   { name, uid }: PasswdEntry,
-  { jail, lackingUser }: Pick<AccountFacts, "jail" | "lackingUser">,
+  { jail, lackingUser, renamed }: Pick<AccountFacts, "jail" | "lackingUser" | "renamed">,
 ): CheckFinding {
   const owner = lackingUser(uid);
   const is = owner === undefined ? "" : `, and ${quoted(owner)} has its uid`;
   const message = `user ${display(name)} in jail ${display(jail)}/ does not exist on the real system${is}`;
-  const remedy = owner === undefined ? takeLinesOut(jail, name) : jailSideRemedy(jail, owner);
+  const remedy =
+    owner === undefined ? (renamed(name, jail) ?? takeLinesOut(jail, name)) : jailSideRemedy(jail, owner);
   return { rule: "user-unknown", path: `${jail}/etc/passwd`, message, remedy };
 }

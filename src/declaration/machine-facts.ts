@@ -10,7 +10,7 @@ import type { Group, PasswdEntry } from "../system/accounts.ts";
 import type { nameTarget, ownTarget } from "../system/exchange.ts";
 import type { FaultText } from "./change.ts";
 import type { absentFault } from "./compare/absent.ts";
-import type { doubtsOf } from "./compare/exchanged.ts";
+import type { exchangedOf } from "./compare/exchanged.ts";
 import type { hostHomeFault, missingHome } from "./compare/host-home.ts";
 import type { twinFaults } from "./compare/twins.ts";
 import type { ReportMachine } from "./machine-findings.ts";
@@ -38,7 +38,7 @@ export interface DeclarationFacts {
     name: ByteString,
   ): Pick<OnceUser, "name" | "file" | "jail" | "directory" | "uid" | "groups" | "groupIds"> | undefined;
   /** Why it is not known which account a section means. */
-  exchanged: ReturnType<typeof doubtsOf>;
+  exchanged: ReturnType<typeof exchangedOf>["doubt"];
   /** The accounts in a jail. */
   jailAccounts(jail: ByteString): Pick<JailAccounts, "userByName" | "groupByGid">;
   /** The names of the sections of jk_init.ini. */

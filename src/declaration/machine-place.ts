@@ -19,13 +19,13 @@ import type { FaultText } from "./change.ts";
 import { leadsInto, placeFault } from "./compare/account-place.ts";
 import { misplacedText } from "./compare/directory-says.ts";
 import { type HomeDiffers, sharesHome } from "./compare/home-differs.ts";
-import { renamedFault } from "./compare/look-user.ts";
+import { renamedFault } from "./compare/lost-name.ts";
 import { membershipFault } from "./compare/membership.ts";
 import { newName } from "./compare/not-declared.ts";
 import { otherNameFault } from "./compare/other-name.ts";
 import { orRename, renameAdvice, sharedUidFault } from "./compare/uid-fault.ts";
 import type { FactContext } from "./machine-facts.ts";
-import { itemsOf, type Subject } from "./section.ts";
+import { itemsOf, type Subject, subjectOf } from "./section.ts";
 
 /** What was declared of a user once, whom nothing declares any more. */
 export function formerUser(name: ByteString, { facts, users, isOwnFile }: FactContext) {
@@ -40,7 +40,7 @@ export function formerUser(name: ByteString, { facts, users, isOwnFile }: FactCo
 export function reportRenamed(
   section: IniSection,
   subject: Subject,
-  { facts, report, users }: FactContext,
+  { facts, report, users, sections }: FactContext,
 ): boolean {
   const { name } = subject;
   const { directory = false, jail = "", uid, home = usualHome(name) } = readKeys(section, userKeys);
@@ -52,7 +52,9 @@ export function reportRenamed(
     const account = facts.userByName(name);
     const other = otherNameFault(user, account, isDeclared);
     if (other !== undefined) return other;
-    const doubt = facts.exchanged(user, isDeclared);
+    const doubt = facts.exchanged(user, (one) =>
+      isDeclared(one) ? declaredPlace(one, sections) : undefined,
+    );
     if (account !== undefined || doubt !== undefined) return doubt;
     return renamedFault(user, facts.jailAccounts(jail), { accounts: facts, isDeclared });
   });
@@ -60,6 +62,17 @@ export function reportRenamed(
   const { severity, code, message, fix } = renamedProblem(name, fault);
   report(section, severity, code, message, fix);
   return true;
+}
+
+/** Where a user of some sections is declared; of another file that is not known. */
+function declaredPlace(name: ByteString, sections: readonly IniSection[]) {
+  const section = sections.find((one) => {
+    const subject = subjectOf(one);
+    return subject?.kind === "user" && subject.name === name;
+  });
+  if (section === undefined) return {};
+  const { jail, home = usualHome(name) } = readKeys(section, userKeys);
+  return { jail, home };
 }
 
 /** The problem of a user whose account has another name now. Pure. */

@@ -6,15 +6,19 @@ import { operands } from "../cli/shell-word.ts";
 import { memoized } from "../enter/gather.ts";
 import { isLocalUser } from "../system/account-tools.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
+import { hostAccounts } from "../system/host-accounts.ts";
 import { hostUser } from "../system/name-services.ts";
 import { homeInJail } from "../system/separator.ts";
 import type { DeclaredBefore } from "../users/former-names.ts";
 import { leaveCommand } from "../users/leaving.ts";
+import type { FaultText } from "./change.ts";
+import { exchangedOf } from "./compare/exchanged.ts";
 import { renamedText } from "./compare/lost-name.ts";
+import { MayBe } from "./compare/may-be.ts";
 import { lineUidFault, sharedUidFault } from "./compare/uid-fault.ts";
 import { formerFault, knownUids } from "./kept-fault.ts";
 import { isUsual } from "./known-file.ts";
-import type { DeclaredPlace } from "./model.ts";
+import type { DeclaredPlace, DeclaredUser } from "./model.ts";
 import { NOTHING, readOnce } from "./once.ts";
 import { type OnceUser, uidOf } from "./once-shape.ts";
 import { uidOwnersHere } from "./uid-owners.ts";
@@ -34,15 +38,29 @@ const SHOWS = "jailkit apply --check";
 export function meantHere(): AskMeant {
   const written = new WrittenSections();
   const read = () => ({ declared: written.declared, once: [...written.once.values()] });
+  const declaredUser = (name: ByteString) => written.declared?.users.get(name);
+  // It looks at all homes.
+  const exchanged = memoized(() => exchangedOf({ users: read().once }, hostAccounts()));
+  const otherOf = (user: DeclaredUser) => exchanged().otherOf(user, declaredUser);
+  const mayBe = memoized(
+    () =>
+      new MayBe({
+        declared: () => written.declared?.users.values() ?? [],
+        ...{ once: (name) => written.once.get(name), otherOf, accounts: hostAccounts() },
+      }),
+  );
   const lacking: AskMeant["lacking"] = ({ name, shell }, jail) => {
     const known = read();
     const declared = known.declared?.users;
     const once = declaredAs(name, jail, known.once) ?? renamedFrom(name, jail, known.once, true);
     if (declared?.get(name)?.jail === jail) return { remedy: APPLY };
     const former = once && declared?.get(once.name);
-    if (former?.jail === jail) return { remedy: renamedRemedy(former, name) };
+    if (former?.jail === jail)
+      return { remedy: renamedRemedy(former, name, exchanged().doubt(former, declaredUser)) };
     // In another jail, to which its directory moves it, or where it belongs: here it would be among others.
     if (declared?.has(name)) return { remedy: SHOWS };
+    const account = answered(() => hostUser(name));
+    if (account !== undefined && mayBe().userOf(account) !== undefined) return { remedy: SHOWS };
     if (once?.out) return outOf({ name, shell });
     if (once === undefined || declared === undefined) return { otherwise: otherWay({ name, shell }) };
     const { file } = once;
@@ -69,9 +87,19 @@ export function meantHere(): AskMeant {
       ...users.map(({ name, place }) => sectionOf("user", name, place)),
     ];
   };
-  const owners = uidOwnersHere(() => ({ users: read().once }));
+  const otherUid = otherUidHere(() => ({ users: read().once }));
+  const renamed: AskMeant["renamed"] = (name, jail) => {
+    const user = declaredUser(name);
+    return user?.jail === jail && otherOf(user) !== undefined ? SHOWS : undefined;
+  };
+  return { lacking, elsewhere, renamed, sections, otherUid, instead: (remedy) => written.instead(remedy) };
+}
+
+/** Tells why the uid of an account is not its own. `before`: what was declared once. */
+function otherUidHere(before: Parameters<typeof uidOwnersHere>[0]): AskMeant["otherUid"] {
+  const owners = uidOwnersHere(before);
   const uids = memoized(() => knownUids(answered(readOnce) ?? NOTHING, owners));
-  const otherUid: AskMeant["otherUid"] = (user, jail, line) =>
+  return (user, jail, line) =>
     answered(() => {
       const { name } = user;
       const directory = !isLocalUser(name);
@@ -82,7 +110,6 @@ export function meantHere(): AskMeant {
         (directory ? undefined : lineUidFault(jail, line, user, owners))
       );
     });
-  return { lacking, elsewhere, sections, otherUid, instead: (remedy) => written.instead(remedy) };
 }
 
 const sectionOf = (
@@ -119,8 +146,13 @@ function renamedFrom(
   return once.find((one) => isHere(one) && one.out === isOut && uidOf(one) === uid && isFormer(one.name));
 }
 
-/** What a section of an account that was renamed should have, as a run says it. */
-function renamedRemedy(former: Parameters<typeof renamedText>[0], name: ByteString): Remedy {
+/** What a section of an account that was renamed should have, as a run says it. `doubt`: why it may be another one. */
+function renamedRemedy(
+  former: Parameters<typeof renamedText>[0],
+  name: ByteString,
+  doubt: FaultText | undefined,
+): Remedy {
+  if (doubt !== undefined) return doubt.remedy ?? SHOWS;
   const account = answered(() => hostUser(name));
   return account === undefined ? APPLY : renamedText(former, account).remedy;
 }

@@ -2,6 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { answered } from "../cli/error.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { livesIn, normalHome, splitHome } from "../system/separator.ts";
+import { isOfFormer } from "./compare/lost-name.ts";
 import { isUntouched, markedAccount } from "./creating.ts";
 import { hasHome, homeIdAnywhere, homeIdInJail, MAY_BE_OTHER } from "./ids.ts";
 import type { Declaration, DeclaredUser } from "./model.ts";
@@ -29,7 +30,7 @@ export function withRenamed(
 ): Once {
   const declared = declarations.flatMap(({ users }) => users);
   const known = new Set(before.users.map(({ name }) => name));
-  const named = new Set(declared.map(({ name }) => name));
+  const named = new Map(declared.map((user) => [user.name, user]));
   const fresh = declared.filter(({ name }) => !known.has(name));
   if (fresh.length === 0 || before.users.length === 0) return before;
   const all = before.users.filter(({ out }) => !out);
@@ -49,7 +50,9 @@ export function withRenamed(
       if (there === undefined || there.uid === account.uid) continue;
       // Another account may have that name by now.
       const isFree = there.uid === undefined && !named.has(one.name);
-      if (!isFree && (!isSame || now.homeId === MAY_BE_OTHER)) continue;
+      const isDoubtful =
+        !isSame || now.homeId === MAY_BE_OTHER || isOfFormer(account, user, named.get(one.name));
+      if (!isFree && isDoubtful) continue;
       if (now.created === undefined) names.add(one.name);
       const rights = { policy: false, otherPolicy: false, left: [] };
       return [{ ...now, ...knownOf(one, now, account), name: user.name, file: user.place.file, ...rights }];

@@ -12,7 +12,7 @@ import { inOrder, withoutConsequences } from "../config/section-problems.ts";
 import type { ReportFinding } from "../config/separators.ts";
 import { withWholeLists } from "../config/whole-lists.ts";
 import { absentFault } from "../declaration/compare/absent.ts";
-import { doubtsOf } from "../declaration/compare/exchanged.ts";
+import { exchangedOf } from "../declaration/compare/exchanged.ts";
 import { hostHomeFault, missingHome } from "../declaration/compare/host-home.ts";
 import { DECLARED } from "../declaration/compare/intent.ts";
 import { formerFault, keptHomeFault, knownUids } from "../declaration/kept-fault.ts";
@@ -104,7 +104,7 @@ export function machineFacts(claimants: Claimants, whyAbsent = absentFault): Dec
   const userByName: HostAccounts["userByName"] = (name) => accounts().userByName(name);
   const userByUid: HostAccounts["userByUid"] = (uid) => accounts().userByUid(uid);
   const owners = ownersOf(claimants, remembered, { userByName, userByUid });
-  const exchanged = memoized(() => doubtsOf(remembered(), accounts()));
+  const exchanged = memoized(() => exchangedOf(remembered(), accounts()));
   const displaced = displacedHere();
   const inJails = new Map<ByteString, JailAccounts>();
   const around = memoized(jailsAround);
@@ -129,7 +129,7 @@ export function machineFacts(claimants: Claimants, whyAbsent = absentFault): Dec
     }),
     declaredOnce: (jail) => jailsOnce().get(jail),
     userOnce: (name) => usersOnce().get(name),
-    exchanged: (...asked) => exchanged()(...asked),
+    exchanged: (...asked) => exchanged().doubt(...asked),
     jailAccounts: (jail) =>
       inJails.getOrInsertComputed(jail, () => {
         using root = openJailRoot(jail);

@@ -7,9 +7,9 @@ import type { Fix, IniEntry, IniFile, Problem } from "../config/model.ts";
 import { jailOf } from "../config/schemas/catalogue.ts";
 import { adviceInstead } from "../declaration/bring.ts";
 import type { FaultText } from "../declaration/change.ts";
-import { doubtsOf } from "../declaration/compare/exchanged.ts";
+import { exchangedOf } from "../declaration/compare/exchanged.ts";
 import { isAsDeclared } from "../declaration/compare/look-policy.ts";
-import { renamedFault } from "../declaration/compare/look-user.ts";
+import { renamedFault } from "../declaration/compare/lost-name.ts";
 import { isUsual } from "../declaration/known-file.ts";
 import { renamedProblem } from "../declaration/machine-place.ts";
 import type { DeclaredUser } from "../declaration/model.ts";
@@ -35,7 +35,7 @@ interface Placed {
  */
 export class DeclaredSections {
   readonly #written = new WrittenSections();
-  #doubt: ReturnType<typeof doubtsOf> | undefined;
+  #exchanged: ReturnType<typeof exchangedOf> | undefined;
 
   /** The same problem in the declaration, with a fix for that, if its line comes from there. */
   placed(problem: Problem, ini: IniFile): Placed {
@@ -90,8 +90,8 @@ export class DeclaredSections {
   readonly #otherOf = (user: DeclaredUser): FaultText | undefined => {
     const [accounts, isDeclared] = [hostAccounts(), this.#isDeclared];
     // It looks at all homes.
-    this.#doubt ??= doubtsOf(readOnce(), accounts);
-    const doubt = this.#doubt(user, isDeclared);
+    this.#exchanged ??= exchangedOf(readOnce(), accounts);
+    const doubt = this.#exchanged.doubt(user, (name) => this.#written.declared?.users.get(name));
     if (doubt !== undefined) return doubt;
     using root = openJailRoot(user.jail);
     return renamedFault(user, readJailAccounts(root), { accounts, isDeclared });

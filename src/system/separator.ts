@@ -54,6 +54,10 @@ export function isHomeIn(jail: ByteString, home: ByteString, inside: ByteString)
   return split !== undefined && dirsEqual(split.jail, jail) && dirsEqual(split.home, inside);
 }
 
+/** Whether a home of passwd(5) is the home `inside` of a jail, with nothing to resolve in either. */
+export const isSameHome = (home: ByteString, jail: ByteString, inside: ByteString): boolean =>
+  normalHome(home) === joinHome(jail, normalPath(inside));
+
 /** True if two paths are equal, except for a slash at the end of either. */
 export function dirsEqual(a: ByteString, b: ByteString): boolean {
   return a === b || a === `${b}/` || b === `${a}/`;

@@ -66,6 +66,7 @@ function findingsOf(passwd: string, group = "", home = "/j/./home/u", numbered: 
     hostGroup: (name) => GROUPS.find((one) => one.name === name),
     hostGroupNumbered: (gid) => numbered.find((one) => one.gid === gid),
     otherUid: () => undefined,
+    renamed: () => undefined,
     noGroup: () => undefined,
     inJail: (path) =>
       path === "/home/gone" || path.endsWith(".old")

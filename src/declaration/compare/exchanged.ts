@@ -1,23 +1,30 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { normalPath } from "../../../ffi/paths.ts";
-import { quoted } from "../../cli/display.ts";
 import { answered } from "../../cli/error.ts";
-import type { Remedy } from "../../cli/remedy.ts";
-import { operands } from "../../cli/shell-word.ts";
 import { findEntry } from "../../config/model.ts";
 import { isLocalUser } from "../../system/account-tools.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import type { HostAccounts } from "../../system/host-accounts.ts";
 import { homeInJail, jailOfHome, normalHome } from "../../system/separator.ts";
-import { type Fault, type FaultText, stays } from "../change.ts";
+import type { FaultText } from "../change.ts";
 import { isOfOtherDay } from "../creating.ts";
 import { hasHome, homeIdInJail, homeOwners, MAY_BE_OTHER } from "../ids.ts";
 import type { Declaration, DeclaredUser } from "../model.ts";
 import { asOfDirectory, leftJails, notCreated, policiesIn, union } from "../once.ts";
-import type { Once, OnceUser } from "../once-shape.ts";
-import { recordedNameOf, uidOf } from "../once-shape.ts";
+import { type Once, type OnceUser, recordedNameOf, uidOf } from "../once-shape.ts";
 import { formerName, isHere } from "./former-name.ts";
-import { lostNameFault, meansOther, meantFault, perhapsOf, renamedText } from "./lost-name.ts";
+import {
+  hasDeclaredHome,
+  isOfFormer,
+  lostNameFault,
+  meansOther,
+  meantFault,
+  namedAnewFault,
+  type Place,
+  perhapsOf,
+  renamedText,
+  staysFault,
+} from "./lost-name.ts";
 
 // usermod(8) can give an account the name of another one: then a name tells nothing of what was declared, and the uid does.
 
@@ -43,6 +50,8 @@ export interface Followed {
   readonly before: Once;
   /** Of users, by their names, why it is not known which account is meant. */
   readonly doubts: ReadonlyMap<ByteString, FaultText>;
+  /** The account that a declared user may have by now under a name which nobody declares. */
+  readonly otherOf: (user: Meant) => PasswdEntry | undefined;
 }
 
 /** The accounts with other names. */
@@ -61,25 +70,48 @@ class Exchanged {
   }
 
   /** Why a declared user gets nothing: the section may mean the account that has its name, or that of before. */
-  doubt(user: Meant, isDeclared: IsDeclared): FaultText | undefined {
+  doubt(user: Meant, declared: AskDeclared): FaultText | undefined {
     // One of a directory has no uid that a section can declare.
     const now = this.moved.find(({ account, once }) => account.name === user.name && !once.directory);
     const once = this.known.get(user.name);
-    if (once === undefined) return undefined;
-    if (now === undefined) return this.#lostName(user, once, isDeclared);
+    if (once === undefined) {
+      const isFormer = now !== undefined && isOfFormer(now.account, user, declared(now.once.name));
+      return isFormer ? meantFault(user, now, undefined) : undefined;
+    }
+    if (now === undefined)
+      return this.#namedAnew(user, once, declared) ?? this.#lostName(user, once, declared);
     if (saysWhich(user, now.account, once)) return undefined;
     return meantFault(user, now, this.#accountOf(once));
+  }
+
+  /** The account that a user may have by now under a name which nobody declares. */
+  otherOf(user: Meant, declared: AskDeclared): PasswdEntry | undefined {
+    const once = this.known.get(user.name);
+    const known = once && this.#accountOf(once);
+    if (once === undefined || (user.directory ? known === undefined : once.directory)) return undefined;
+    const other = known ?? answered(() => perhapsOf(once, this.accounts));
+    const isOther = other !== undefined && (declared(other.name) !== undefined || meansOther(user, other));
+    return isOther ? undefined : other;
   }
 
   /** The account of a user, if that has another name. */
   #accountOf = (once: OnceUser) => this.moved.find((one) => one.once === once)?.account;
 
-  /** The same if the account has another name by now, which nobody declares, whoever has the name of before. */
-  #lostName(user: Meant, once: OnceUser, isDeclared: IsDeclared): FaultText | undefined {
+  /** The same if the account has the name of another section by now, and the home that this one declares. */
+  #namedAnew(user: Meant, once: OnceUser, declared: AskDeclared): FaultText | undefined {
     const known = this.#accountOf(once);
-    if (user.directory ? known === undefined : once.directory) return undefined;
-    const other = known ?? answered(() => perhapsOf(once, this.accounts));
-    if (other === undefined || isDeclared(other.name) || meansOther(user, other)) return undefined;
+    const section = known && declared(known.name);
+    if (known === undefined || section === undefined || meansOther(user, known)) return undefined;
+    const isIt = !(user.directory || once.directory) && hasDeclaredHome(known, user);
+    if (!isIt || answered(() => this.accounts.userByName(user.name)) !== undefined) return undefined;
+    return namedAnewFault(user, known, section);
+  }
+
+  /** The same if the account has another name by now, which nobody declares, whoever has the name of before. */
+  #lostName(user: Meant, once: OnceUser, declared: AskDeclared): FaultText | undefined {
+    const known = this.#accountOf(once);
+    const other = this.otherOf(user, declared);
+    if (other === undefined) return undefined;
     const found = answered(() => ({ now: this.accounts.userByName(user.name) }));
     if (found === undefined) return undefined;
     if (known !== undefined && found.now === undefined) return renamedText(user, known);
@@ -89,12 +121,15 @@ class Exchanged {
   }
 }
 
-type IsDeclared = (name: ByteString) => boolean;
+/** Where a name is declared, if it is. */
+type AskDeclared = (name: ByteString) => Place | undefined;
 
-/** As Exchanged.doubt, of many. */
-export function doubtsOf(before: Pick<Once, "users">, accounts: Accounts): Exchanged["doubt"] {
-  const exchanged = new Exchanged(before, accounts);
-  return (user, isDeclared) => exchanged.doubt(user, isDeclared);
+/** As Exchanged, of many. */
+export function exchangedOf(
+  before: Pick<Once, "users">,
+  accounts: Accounts,
+): Pick<Exchanged, "doubt" | "otherOf"> {
+  return new Exchanged(before, accounts);
 }
 
 /**
@@ -110,11 +145,13 @@ export function withExchanged(before: Once, { declarations, leaving, accounts }:
   // That is a declared user, of whom withRenamed does not know that it is this one.
   const moved = exchanged.moved.filter(({ account: { name } }) => known.has(name) || !declared.has(name));
   const doubts = new Map<ByteString, FaultText>();
+  const declaredUser = (name: ByteString) => declared.get(name);
   for (const user of declared.values()) {
-    const doubt = exchanged.doubt(user, (name) => declared.has(name));
+    const doubt = exchanged.doubt(user, declaredUser);
     if (doubt !== undefined) doubts.set(user.name, doubt);
   }
-  if (moved.length === 0) return { before, doubts };
+  const otherOf = (user: Meant) => exchanged.otherOf(user, declaredUser);
+  if (moved.length === 0) return { before, doubts, otherOf };
   const users = new Map(known);
   const state = { users, known, declared, leaving: leaving() };
   for (const group of togetherIn(moved)) {
@@ -125,7 +162,7 @@ export function withExchanged(before: Once, { declarations, leaving, accounts }:
     for (const one of isClear ? [] : group)
       if (state.leaving.has(one.once.name)) doubts.set(one.once.name, staysFault(one, unclear[0]));
   }
-  return { before: { ...before, users: [...users.values()] }, doubts };
+  return { before: { ...before, users: [...users.values()] }, doubts, otherOf };
 }
 
 /** The account of a user, if that has another name. */
@@ -260,25 +297,3 @@ function asNamed(known: OnceUser, account: PasswdEntry, before: OnceUser | undef
     keys: !known.directory || isHere(once, account) ? once.keys : [],
   };
 }
-
-/** Why an account stays that is declared no more; `section`: the one that may mean it. */
-function staysFault({ account: { name, uid }, once }: Moved, section: DeclaredUser | undefined): FaultText {
-  const is = `its account is ${quoted(name)} now, by its uid ${uid}`;
-  const code = "doubtful-account";
-  if (section !== undefined)
-    return {
-      code,
-      message: `${is}, and ${quoted(`[user ${section.name}]`)} does not say which account it means`,
-    };
-  const shared = `${is}, a name that was declared of another one`;
-  if (once.directory) return { code, message: `${shared}: if it is to go, take it out of its directory` };
-  const remedy: Remedy = `userdel ${operands(name)}`;
-  return { code, message: `${shared}: if it is to go: ${remedy}`, remedy };
-}
-
-/** Those who stay, since it is not known which accounts are theirs. */
-export const doubtfulOf = (users: readonly OnceUser[], { doubts }: Followed): Fault[] =>
-  users.flatMap(({ name, jail }) => {
-    const why = doubts.get(name);
-    return why === undefined ? [] : { of: "user", name, jail, ...stays(why) };
-  });

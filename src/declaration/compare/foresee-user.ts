@@ -33,7 +33,7 @@ import { FormerLines } from "./former-lines.ts";
 import type { InJail } from "./in-jail.ts";
 import { accessOf, DECLARED, movesHome, sideAccessOf, valuesOf } from "./intent.ts";
 import { type Machine, requireOwnDropIn } from "./machine.ts";
-import { requireNewUser, requireNotRenamed, requireOwnHome } from "./new-home.ts";
+import { requireNewUser, requireNobodysHome, requireOwnHome } from "./new-home.ts";
 import { type NewUids, newUid } from "./returning.ts";
 import type { UserComparison } from "./user-state.ts";
 
@@ -125,8 +125,8 @@ export class UserForesight {
     if (root === undefined && !this.inside.isClosed)
       requireNewUser(declared, valuesOf(declared, uid, this.about.uids.next), uid, this.#host);
     if (root !== undefined) {
-      requireNotRenamed(root, declared, this.machine);
       this.#lines.requireFree(declared);
+      requireNobodysHome(root, declared, this.machine);
       const nonUnique = uid !== undefined && this.machine.isFreed(uid);
       // None of them is created here.
       this.#place ??= new NewAccountPlace(root, () => this.#lines.in(root));
@@ -149,6 +149,7 @@ export class UserForesight {
   #requireNoneStays(root: JailRoot, { declared, changes, once }: Planned): void {
     const jailHome = normalPath(declared.home);
     if (!changes.some(isCreation)) return;
+    requireNobodysHome(root, declared, this.machine);
     if (!this.machine.staysThere(joinHome(root.path, jailHome)) && this.#mayLeave(root, jailHome)) return;
     const uid = newUid(declared, once, this.machine.laterByUid) ?? this.about.uids.next();
     requireOwnHome({ root, jailHome, user: { uid } }, declared, this.machine.laterByUid);

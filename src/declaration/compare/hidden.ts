@@ -5,7 +5,6 @@ import { flatAccounts } from "../../system/flat-accounts.ts";
 import { jailOfHome } from "../../system/separator.ts";
 import { type Fault, type FaultText, stays } from "../change.ts";
 import type { OnceUser } from "../once-shape.ts";
-import { doubtfulOf } from "./exchanged.ts";
 import type { Machine } from "./machine.ts";
 
 /** Why the account that apply created stays: a name service gives another one for its name, before the files of this machine. */
@@ -22,15 +21,23 @@ function hiddenFault(
   return { code: "doubtful-account", message, remedy };
 }
 
+/** Those who stay, since it is not known which accounts are theirs. */
+const doubtfulOf = (users: readonly OnceUser[], { doubts }: Machine["known"]): Fault[] =>
+  users.flatMap(({ name, jail }) => {
+    const why = doubts.get(name);
+    return why === undefined ? [] : { of: "user", name, jail, ...stays(why) };
+  });
+
 /** Users whose accounts are known, and why others stay. */
 export function withoutDoubtful(all: readonly OnceUser[], machine: Machine) {
   const faults: Fault[] = doubtfulOf(all, machine.known);
   const known = all.filter((once) => {
     if (machine.known.doubts.has(once.name)) return false;
-    const hidden = hiddenFault(once, machine);
     const { name, jail } = once;
-    if (hidden !== undefined) faults.push({ of: "user", name, jail, ...stays(hidden) });
-    return hidden === undefined;
+    const account = answered(() => machine.accounts.userByName(name));
+    const why = hiddenFault(once, machine) ?? (account && machine.mayBe.fault(account));
+    if (why !== undefined) faults.push({ of: "user", name, jail, ...stays(why) });
+    return why === undefined;
   });
   return { faults, known };
 }

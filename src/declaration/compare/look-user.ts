@@ -5,7 +5,6 @@ import { normalPath } from "../../../ffi/paths.ts";
 import { quoted } from "../../cli/display.ts";
 import { answered, JailkitError } from "../../cli/error.ts";
 import { isDoubtfulHome } from "../../explain/doubtful-home.ts";
-import type { JailAccounts } from "../../jail/accounts/accounts.ts";
 import { badHome, homeOfOther, neverHome } from "../../jail/accounts/home-place.ts";
 import type { LeftMove } from "../../jail/fs/home-moves.ts";
 import { awaitedAt } from "../../jail/fs/home-moves.ts";
@@ -15,7 +14,6 @@ import { newMount } from "../../jail/fs/mounted-home.ts";
 import { hostPath, isDirectory, isLink, type JailRoot } from "../../jail/fs/walk.ts";
 import { isLocalUser } from "../../system/account-tools.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
-import type { HostAccounts } from "../../system/host-accounts.ts";
 import { below } from "../../system/mountinfo.ts";
 import { dirsEqual, jailOfHome } from "../../system/separator.ts";
 import { homeFor } from "../../users/jail-side.ts";
@@ -46,14 +44,12 @@ import { hiddenBy } from "./local-too.ts";
 import { formerGroups, groupsOrFault, groupsThatGo } from "./look-groups.ts";
 import { hiddenKeys, keyState, NO_KEYS } from "./look-keys.ts";
 import { commonPolicy, policyState } from "./look-policy.ts";
-import { meansOther, renamedText } from "./lost-name.ts";
+import { renamedFault } from "./lost-name.ts";
 import type { Machine } from "./machine.ts";
 import { otherNameFault } from "./other-name.ts";
 import { returning } from "./returning.ts";
 import { newUidFault, sharedUidFault } from "./uid-fault.ts";
 import type { UserState } from "./user-state.ts";
-
-type UserByUid = Pick<HostAccounts, "userByUid">;
 
 /** What this machine has of a user. `once`: what was declared before. */
 export function userState(
@@ -153,28 +149,6 @@ function waitingForNothing(
 ): Pick<UserState, "limitingGroups" | "replacesKeys"> {
   if (account === undefined || jailOfHome(account.home) !== jail) return {};
   return { limitingGroups: joinsThatLimit(account, lacksGroups), replacesKeys: replaces };
-}
-
-/**
- * Why no account is created for a name that somebody has changed with usermod(8): the account has another one now, by the uid of
- * the line in the jail, and its home there. A section of that name means it, and this one another account.
- */
-export function renamedFault(
-  declared: Pick<DeclaredUser, "name" | "jail" | "uid" | "directory" | "place">,
-  jailAccounts: Pick<JailAccounts, "userByName"> | undefined,
-  { accounts, isDeclared }: Pick<Machine, "isDeclared"> & { readonly accounts: UserByUid },
-) {
-  const { name, jail, directory } = declared;
-  const line = jailAccounts?.userByName(name);
-  const owner = line && accounts.userByUid(line.uid);
-  if (line === undefined || owner === undefined) return undefined;
-  if (isDeclared(owner.name) || meansOther(declared, owner)) return undefined;
-  // Its directory need not say anything of the jail.
-  const isIt = directory ? dirsEqual(homeFor(owner, jail), line.home) : jailOfHome(owner.home) === jail;
-  // With a line of its own it is another account.
-  if (!isIt || jailAccounts?.userByName(owner.name) !== undefined) return undefined;
-  if (!directory && newNameFault(owner.name, DECLARED) !== undefined) return undefined;
-  return renamedText(declared, owner);
 }
 
 /** Why an account does not get its uid in the jail. Who has it there is not looked for again. */

@@ -2,17 +2,19 @@ import type { ByteString } from "../../../ffi/bytes.ts";
 import { quoted } from "../../cli/display.ts";
 import type { Remedy } from "../../cli/remedy.ts";
 import { operands, shellWord } from "../../cli/shell-word.ts";
+import type { JailAccounts } from "../../jail/accounts/accounts.ts";
 import { isLocalUser } from "../../system/account-tools.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { localGroups } from "../../system/flat-accounts.ts";
 import type { HostAccounts } from "../../system/host-accounts.ts";
-import { jailOfHome } from "../../system/separator.ts";
+import { dirsEqual, homeInJail, isSameHome, jailOfHome } from "../../system/separator.ts";
+import { homeFor } from "../../users/jail-side.ts";
 import { newNameFault } from "../../users/new-account.ts";
 import type { FaultText } from "../change.ts";
 import type { DeclaredUser } from "../model.ts";
 import { type OnceUser, uidOf } from "../once-shape.ts";
 import { heldBy } from "./held-by.ts";
-import { DECLARED, renamedLines, wantedLine } from "./intent.ts";
+import { DECLARED, renamedLines } from "./intent.ts";
 
 type Named = Pick<DeclaredUser, "jail" | "name" | "directory" | "place">;
 
@@ -62,6 +64,42 @@ export function renamedText(user: Named, account: Pick<PasswdEntry, "name" | "ho
 }
 
 /**
+ * Why no account is created for a name that somebody has changed with usermod(8): the account has another one now, and a section of
+ * that name means it, and this one another account.
+ */
+export function renamedFault(
+  declared: Renamed,
+  jailAccounts: Pick<JailAccounts, "userByName"> | undefined,
+  {
+    accounts,
+    isDeclared,
+  }: { readonly accounts: UserByUid; readonly isDeclared: (name: ByteString) => boolean },
+) {
+  const owner = renamedOwner(declared, jailAccounts, accounts);
+  return owner === undefined || isDeclared(owner.name) ? undefined : renamedText(declared, owner);
+}
+
+type UserByUid = Pick<HostAccounts, "userByUid">;
+type Renamed = Pick<DeclaredUser, "name" | "jail" | "uid" | "directory" | "place">;
+
+/** The account of a name that nobody has any more, by the uid of the line in the jail, and its home there. */
+export function renamedOwner(
+  declared: Omit<Renamed, "place">,
+  jailAccounts: Pick<JailAccounts, "userByName"> | undefined,
+  accounts: UserByUid,
+): PasswdEntry | undefined {
+  const { name, jail, directory } = declared;
+  const line = jailAccounts?.userByName(name);
+  const owner = line && accounts.userByUid(line.uid);
+  if (line === undefined || owner === undefined || meansOther(declared, owner)) return undefined;
+  // Its directory need not say anything of the jail.
+  const isIt = directory ? dirsEqual(homeFor(owner, jail), line.home) : jailOfHome(owner.home) === jail;
+  // With a line of its own it is another account.
+  if (!isIt || jailAccounts?.userByName(owner.name) !== undefined) return undefined;
+  return !directory && newNameFault(owner.name, DECLARED) !== undefined ? undefined : owner;
+}
+
+/**
  * Why it is not known which account a section means. `other`: the account of before, or what may be that, as only the uid tells
  * (`isLikely`). `now`: the one that has the name.
  */
@@ -76,7 +114,8 @@ export function lostNameFault(
   const which = now === undefined ? "another uid with the key 'uid'" : quoted(`uid = ${now.uid}`);
   const { shown, remedy } = nameAdvice(user, other);
   const message = `the account that was declared ${is} ${quoted(other.name)} now, by its uid ${other.uid}${by}${another}: if ${header} means that one, ${shown}; if it means another one, declare ${which}`;
-  return { code: "doubtful-account", message, remedy };
+  // A program would take what may be for certain.
+  return { code: "doubtful-account", message, remedy: isLikely ? undefined : remedy };
 }
 
 /** Why it is not known whether a section means the account that has its name `now`, or the one of before: `other`. */
@@ -89,12 +128,9 @@ export function meantFault(
   const header = quoted(`[user ${name}]`);
   const take = `if ${header} means this one, declare 'uid = ${now.account.uid}'`;
   const of = `is the account that was declared as ${quoted(now.once.name)}, by its uid ${now.account.uid}`;
+  // A program would give what is another customer's to this one.
   if (other === undefined || newNameFault(other.name, DECLARED) !== undefined)
-    return {
-      code: "doubtful-account",
-      message: `${of}, and has another name now: ${take}`,
-      remedy: wantedLine(user, "uid", `${now.account.uid}`),
-    };
+    return { code: "doubtful-account", message: `${of}, and has another name now: ${take}` };
   const ofUid = uid === undefined ? [`uid = ${other.uid}`] : [];
   const { shown, remedy } = renamedLines(user, other, ofUid);
   return {
@@ -102,6 +138,39 @@ export function meantFault(
     message: `${of}, and the one of before is ${quoted(other.name)} now: if ${header} means that one still, write ${shown} in place; ${take}`,
     remedy,
   };
+}
+
+/** Where a section has its user, as far as that is known. */
+export type Place = Partial<Pick<DeclaredUser, "jail" | "home">>;
+
+/** Whether an account has the home that a section declares. */
+export const hasDeclaredHome = ({ home }: Pick<PasswdEntry, "home">, { jail, home: own }: Place): boolean =>
+  jail !== undefined && own !== undefined && isSameHome(home, jail, own);
+
+/**
+ * Whether an account with the name of `user` is that of the section of its `former` name still: that declares its home, and the one of
+ * its name says nothing of it.
+ */
+export const isOfFormer = (
+  account: PasswdEntry,
+  user: Place & Pick<DeclaredUser, "uid" | "directory">,
+  former: Place | undefined,
+): boolean =>
+  !user.directory &&
+  user.uid !== account.uid &&
+  !hasDeclaredHome(account, user) &&
+  former !== undefined &&
+  hasDeclaredHome(account, former);
+
+/** Why nothing is done for a user whose account has the name of another section. */
+export function namedAnewFault(user: Named, account: PasswdEntry, { jail }: Place): FaultText {
+  const header = quoted(`[user ${account.name}]`);
+  const back: Remedy = `usermod -l ${shellWord(user.name)} ${operands(account.name)}`;
+  const home = quoted(`home = ${homeInJail(account.home)}`);
+  const or =
+    jail === user.jail ? `; or, if ${header} means it, write ${home} there, and another home here` : "";
+  const message = `the account is ${quoted(account.name)} now, by its uid ${account.uid} and its home, and ${header} is declared, too: give it back its name: ${back}${or}`;
+  return { code: "doubtful-account", message };
 }
 
 /** Why there is no account that is declared as one of a directory. `otherText`: what is said of another one with its uid. */
@@ -117,4 +186,22 @@ export function heirText(user: Named, heir: PasswdEntry | undefined): string {
   if (heir === undefined) return "";
   const { shown } = nameAdvice(user, heir);
   return `; ${quoted(heir.name)} has its uid ${heir.uid}, and another home: if it is that account, ${shown}`;
+}
+
+/** Why an account stays that is declared no more; `section`: the one that may mean it. */
+export function staysFault(
+  { account: { name, uid }, once }: { readonly account: PasswdEntry; readonly once: OnceUser },
+  section: DeclaredUser | undefined,
+): FaultText {
+  const is = `its account is ${quoted(name)} now, by its uid ${uid}`;
+  const code = "doubtful-account";
+  if (section !== undefined)
+    return {
+      code,
+      message: `${is}, and ${quoted(`[user ${section.name}]`)} does not say which account it means`,
+    };
+  const shared = `${is}, a name that was declared of another one`;
+  if (once.directory) return { code, message: `${shared}: if it is to go, take it out of its directory` };
+  const remedy: Remedy = `userdel ${operands(name)}`;
+  return { code, message: `${shared}: if it is to go: ${remedy}`, remedy };
 }

@@ -35,6 +35,7 @@ import { homesIn, reservedBy, UidsInJails } from "../uids-in-jails.ts";
 import { absentFault } from "./absent.ts";
 import { type Followed, withExchanged } from "./exchanged.ts";
 import type { SectionNeeds } from "./jail.ts";
+import { MayBe } from "./may-be.ts";
 
 /** The directory of drop-ins of the machine's jk_chrootsh.ini. */
 export const SETTINGS_DROP_INS = `${CONFIG_DIRECTORY}/jk_chrootsh.d`;
@@ -153,10 +154,7 @@ export class Machine extends HostSources {
   readonly leftMoves = once(() => this.declared.left ?? leftMoves());
 
   /** The jail in which a user was declared once. */
-  readonly jailOnce = byFirst(() => {
-    const jails = new Map(this.known.before.users.map(({ name, jail }) => [name, jail]));
-    return (name: ByteString) => jails.get(name);
-  });
+  readonly jailOnce = (name: ByteString): ByteString | undefined => this.#onceOf().get(name)?.jail;
 
   /** What is at the paths of other jails. */
   readonly displaced = once(() => new Displaced(this.declared.remembered.jails, () => this.knownJails()));
@@ -180,6 +178,13 @@ export class Machine extends HostSources {
 
   /** What was declared once, and of which users it is not known which account is meant. */
   readonly known: Followed;
+  /** Whom the accounts that nothing declares may be. */
+  readonly mayBe = new MayBe({
+    ...{ declared: () => this.claimants(), accounts: this.accounts },
+    once: (name) => this.#onceOf().get(name),
+    otherOf: (user) => this.known.otherOf(user),
+  });
+  readonly #onceOf = once(() => new Map(this.known.before.users.map((user) => [user.name, user])));
   /** Homes that stay without their accounts. */
   readonly kept: KeptHomes;
   /** What no new account gets by chance. */

@@ -9,13 +9,13 @@ import { holdsJail } from "../../jail/record/registry.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { adviceAt } from "../../system/exchange.ts";
 import { asideCommand } from "../../system/free-name.ts";
-import { dirsEqual, joinHome, normalHome } from "../../system/separator.ts";
+import { isSameHome } from "../../system/separator.ts";
 import { DEFAULT_GROUP, type NewAccountValues, type NewHome, newIds } from "../../users/new-account.ts";
 import type { NewAccountHost } from "../../users/new-account-place.ts";
 import { whoseHomeIn } from "../../users/own-home.ts";
 import { planSkeletonKeys } from "../../users/skeleton-keys.ts";
 import type { DeclaredUser } from "../model.ts";
-import { DECLARED, wantedLine } from "./intent.ts";
+import { DECLARED, renamedLines, wantedLine } from "./intent.ts";
 import type { Machine } from "./machine.ts";
 import { orRename, renameAdvice } from "./uid-fault.ts";
 
@@ -46,20 +46,20 @@ export function requireOwnHome(
   throw new JailkitError("foreign-home", 1, message, undefined, isLeft ? line : remedy);
 }
 
-/** Throws JailkitError for the home of an account in the jail of which, perhaps, the name alone is declared otherwise. */
-export function requireNotRenamed(
+/** Throws JailkitError for the home of an account in the jail, of which, perhaps, the name alone is declared otherwise. */
+export function requireNobodysHome(
   root: JailRoot,
   declared: DeclaredUser,
   { byJail, noLonger }: Pick<Machine, "byJail" | "noLonger">,
 ): void {
   const home = normalPath(declared.home);
-  const isThere = (one: Pick<PasswdEntry, "home">) =>
-    dirsEqual(normalHome(one.home), joinHome(root.path, home));
-  const owner = byJail.get(root.path)?.find(isThere);
-  const rename = owner && renameAdvice(owner, { declared, formerly: noLonger });
-  if (owner === undefined || rename === undefined) return;
-  const advice = orRename(DECLARED.home, rename);
-  throw homeOfOther(root, home, owner, { advice, remedy: rename.remedy });
+  const owner = byJail.get(root.path)?.find((one) => isSameHome(one.home, root.path, home));
+  if (owner === undefined) return;
+  const rename = renameAdvice(owner, { declared, formerly: noLonger });
+  const { shown } = renamedLines(declared, owner);
+  const meant = `; or, if that account is meant, write ${shown} in place of ${quoted(`[user ${declared.name}]`)}`;
+  const advice = rename === undefined ? DECLARED.home + meant : orRename(DECLARED.home, rename);
+  throw homeOfOther(root, home, owner, { advice, remedy: rename?.remedy });
 }
 
 /**
