@@ -112,10 +112,11 @@ export class Memory {
     this.#changed = true;
   }
 
-  /** Records where the home is that apply created for a user. */
-  moved(name: ByteString, createdHome: ByteString): void {
+  /** Records where the home is that apply created for a user; undefined: it is removed. */
+  moved(name: ByteString, createdHome: ByteString | undefined): void {
     const uid = this.#users.get(name)?.created;
-    this.#change(name, { createdHome, homeId: uid === undefined ? undefined : homeIdOf(createdHome, uid) });
+    const homeId = uid && createdHome && homeIdOf(createdHome, uid);
+    this.#change(name, { createdHome, homeId: homeId || undefined });
     this.write();
   }
 

@@ -51,6 +51,8 @@ interface Means {
   readonly deleteHomes: boolean;
   /** Gets a home that stays, before its account goes: of a run that is killed after that, nothing else tells it. */
   readonly stays: (home: KeptHome) => void;
+  /** Hears that the home has gone, though the account may stay: it is not to be looked for any more. */
+  readonly homeGone: () => void;
   /** `leaves`: the keys are looked for once more before the account leaves. */
   readonly taken: (leaves?: boolean) => void;
 }
@@ -258,7 +260,11 @@ function removeLost(
   const [where, outside] = [placeOnHost(root, place), staysOutside(root, place)];
   if (home !== undefined && stat !== undefined) {
     if (now.stays !== undefined) created.stays(now.stays);
-    removeKnown(root, home, user, once.homeId, said);
+    try {
+      removeKnown(root, home, user, once.homeId, said);
+    } finally {
+      if (lookUp(root, place) === undefined) created.homeGone();
+    }
     kept.delete("keys");
     said.steps.push(`removed the home ${quoted(where)}`);
   } else {
