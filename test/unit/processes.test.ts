@@ -13,6 +13,7 @@ import { tmpdir } from "node:os";
 import { AT_FDCWD } from "../../ffi/constants.ts";
 import { readLink } from "../../ffi/files.ts";
 import { capabilities, setCapabilities } from "../../ffi/process.ts";
+import { beginLookUp, doAroundLookUps, endLookUp } from "../../ffi/waiting.ts";
 import { type Holder, holdersOf, lookAtHolders } from "../../src/system/holders.ts";
 import { mayHoldFile } from "../../src/system/in-call.ts";
 import { counted, isEnough, whileEnding } from "../../src/system/long-status.ts";
@@ -778,4 +779,19 @@ test("texts with thousands of groups count for their user, whose processes are n
     expect(() => read(others)).toThrow(`uid ${others}`);
   });
   expect(() => read(ours)).toThrow(message);
+});
+
+test("a look-up within another one, as of a name for an error, is a part of that: what is done after one waits for what was done before it", () => {
+  const done: string[] = [];
+  doAroundLookUps({ begin: () => done.push("begin"), end: () => done.push("end") });
+  try {
+    beginLookUp("process", "1", true);
+    beginLookUp("getpwuid_r", "2");
+    endLookUp();
+    expect(done).toEqual(["begin"]);
+    endLookUp(true);
+  } finally {
+    doAroundLookUps(undefined);
+  }
+  expect(done).toEqual(["begin", "end"]);
 });

@@ -986,10 +986,10 @@ export const APPLY: readonly Mutant[] = [
     ["isEnding(uids) && isSpent(uids);", "isEnding(uids);"],
     ["    ending = before;\n", ""],
   ]),
-  ...within("src/system/processes.ts", "attack/many-groups.test.ts", [
-    ["      if (isEnough(one, uids)) break;\n", ""],
+  ...within("ffi/waiting.ts", "unit/processes.test.ts", [
+    ["if (depth++ > 0) return;", "depth++;"],
+    ["if (--depth > 0) return;", "depth--;"],
   ]),
-  ...within("ffi/waiting.ts", "attack/many-groups.test.ts", [["if (depth++ > 0) return;", "depth++;"]]),
   ...within("src/system/in-call.ts", "unit/processes.test.ts", [
     ['if (call.startsWith("running")) {', "if (false) {"],
     ["&& /^State:\\tD/m.test(status())", ""],
