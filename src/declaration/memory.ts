@@ -115,8 +115,7 @@ export class Memory {
   /** Records where the home is that apply created for a user; undefined: it is removed. */
   moved(name: ByteString, createdHome: ByteString | undefined): void {
     const uid = this.#users.get(name)?.created;
-    const homeId = uid && createdHome && homeIdOf(createdHome, uid);
-    this.#change(name, { createdHome, homeId: homeId || undefined });
+    this.#change(name, { createdHome, homeId: uid && createdHome ? homeIdOf(createdHome, uid) : undefined });
     this.write();
   }
 

@@ -26,6 +26,7 @@ const RENAMED_ELSEWHERE = "e2e/apply-renamed-elsewhere.test.ts";
 const RENAMED_LEAVES = "e2e/apply-renamed-leaves.test.ts";
 const INTO_DIRECTORY = "e2e/apply-into-directory.test.ts";
 const RENAMED_LIMITS = "e2e/apply-renamed-limits.test.ts";
+const MAY_BE = "e2e/apply-may-be.test.ts";
 const WAITS = "e2e/directory-waits.test.ts";
 const LEAVES_THERE = "e2e/apply-renamed-directory-leaves.test.ts";
 const RENAMED_THERE = "e2e/apply-renamed-directory.test.ts";
@@ -270,16 +271,16 @@ export const APPLY: readonly Mutant[] = [
   ]),
   ...within("src/declaration/compare/exchanged.ts", RENAMED_LIMITS, [
     [
-      "if (now === undefined) return this.#lostName(user, once, isDeclared);",
-      "if (now === undefined) return;",
+      "this.#namedAnew(user, once, declared) ?? this.#lostName(user, once, declared)",
+      "this.#namedAnew(user, once, declared)",
     ],
     ["known ?? answered(() => perhapsOf(once, this.accounts))", "known"],
-    [" || meansOther(user, other)) return undefined;", ") return undefined;"],
+    [" || meansOther(user, other));", ");"],
     ["known !== undefined && found.now === undefined", "found.now === undefined"],
     ["(named.has(once.name) || meansOther(former, account))", "named.has(once.name)"],
   ]),
   ...within("src/declaration/compare/exchanged.ts", "e2e/apply-renamed.test.ts", [
-    ["if (other === undefined || isDeclared(other.name) || ", "if (other === undefined || "],
+    ["declared(other.name) !== undefined || meansOther(user, other)", "meansOther(user, other)"],
   ]),
   ...within("src/declaration/compare/lost-name.ts", RENAMED_LIMITS, [
     ["created !== undefined && jailOfHome(account.home) === jail", "created !== undefined"],
@@ -315,14 +316,28 @@ export const APPLY: readonly Mutant[] = [
     [" && hasHome(account, homeId)", ""],
     ["isUntouched(name, createdDay) && ", ""],
     ["if (there === undefined || there.uid === account.uid) continue;", ""],
-    [
-      "if (!isFree && (!isSame || now.homeId === MAY_BE_OTHER)) continue;",
-      "if (now.homeId === MAY_BE_OTHER) continue;",
-    ],
+    ["if (!isFree && isDoubtful) continue;", "if (now.homeId === MAY_BE_OTHER) continue;"],
   ]),
   ...within("src/declaration/renamed.ts", RENAMED, [
     ["hasOwnHome(once, account) ? once : undefined", "once"],
-    ["if (!isFree && (!isSame || now.homeId === MAY_BE_OTHER)) continue;", "if (!isFree) continue;"],
+    ["if (!isFree && isDoubtful) continue;", "if (!isFree) continue;"],
+  ]),
+  ...within("src/declaration/compare/hidden.ts", MAY_BE, [
+    ["?? (account && machine.mayBe.fault(account))", ""],
+  ]),
+  ...within("src/declaration/compare/may-be.ts", MAY_BE, [
+    ["if (other !== undefined) byName.set(other.name, user);", ""],
+    ["if (!hasHomeOf(user, own)) for", "if (user === null) for"],
+  ]),
+  ...within("src/declaration/compare/exchanged.ts", MAY_BE, [
+    ["this.#namedAnew(user, once, declared) ??", ""],
+    ["return isFormer ? meantFault", "return user === null ? meantFault"],
+  ]),
+  ...within("src/declaration/compare/lost-name.ts", RENAMED_LIMITS, [
+    ["remedy: isLikely ? undefined : remedy", "remedy"],
+  ]),
+  ...within("src/declaration/carry-out/remove.ts", "attack/home-removal.test.ts", [
+    ["if (lookUp(root, place) === undefined) created.homeGone();", ""],
   ]),
   ...within("src/declaration/renamed.ts", RENAMED_LEAVES, [
     ["before.created === undefined ? recordedNameOf(now) : undefined", "undefined"],
@@ -384,7 +399,7 @@ export const APPLY: readonly Mutant[] = [
     ["livesIn(jail, home) ||", ""],
     ["userByName(name)?.uid === uid", "userByName(name) === undefined"],
   ]),
-  ...within("src/declaration/compare/look-user.ts", LEAVES_THERE, [
+  ...within("src/declaration/compare/lost-name.ts", LEAVES_THERE, [
     ["directory ? dirsEqual(homeFor(owner, jail), line.home) : ", ""],
     ["!isIt || ", ""],
   ]),
