@@ -262,9 +262,11 @@ function removeLost(
     if (now.stays !== undefined) created.stays(now.stays);
     try {
       removeKnown(root, home, user, once.homeId, said);
-    } finally {
+    } catch (error) {
       if (lookUp(root, place) === undefined) created.homeGone();
+      throw error;
     }
+    created.homeGone();
     kept.delete("keys");
     said.steps.push(`removed the home ${quoted(where)}`);
   } else {
