@@ -59,7 +59,7 @@ export function withDirectory(home: KeptHome): KeptHome {
     if (path !== "/" && lookUp(root, path)?.stat.uid !== home.uid) return undefined;
     return { directoryId: idNow(root, home), isMounted: isOnMount(root, path) || undefined };
   });
-  return now?.directoryId === undefined ? home : { ...home, ...now };
+  return now?.directoryId === undefined ? home : { ...home, isLost: home.isLost, ...now };
 }
 
 /** Equal for what is kept once: two directories may have been at a path. */

@@ -818,26 +818,26 @@ const CASES: readonly Case[] = [
     after: (m) => all(m, "jailkit delete --yes /srv/live", "rmdir /opt/tool"),
   },
   {
-    what: "what is removed first and was in the way, with --prune --delete-homes",
-    fails: [],
+    what: "a home that is in the way of who may be its user, with --prune --delete-homes",
+    fails: ["user x", "user old"],
     options: ["--prune", "--delete-homes"],
     declared: user("x", "home = /home/old\n"),
     before: (m) => {
       m.write(FILE, user("old"));
       m.must(["jailkit", "apply"]);
     },
-    after: (m) => all(m, "userdel x", `sed -i /^x:/d ${J}/etc/passwd`, `rm -r ${J}/home/old`),
+    after: (m) => all(m, "userdel old", `sed -i /^old:/d ${J}/etc/passwd`, `rm -r ${J}/home/old`),
   },
   {
-    what: "a home that stays with the uid of the account that is removed first, with --prune",
-    fails: ["user x"],
+    what: "a home that stays with the account of who may be its user, with --prune",
+    fails: ["user x", "user old"],
     options: ["--prune"],
     declared: user("x", "home = /home/old\n"),
     before: (m) => {
       m.write(FILE, user("old"));
       m.must(["jailkit", "apply"]);
     },
-    after: (m) => all(m, `rm -r ${J}/home/old`),
+    after: (m) => all(m, "userdel old", `sed -i /^old:/d ${J}/etc/passwd`, `rm -r ${J}/home/old`),
   },
   {
     what: "a shell that the jail lacks, from which somebody is removed first, with --prune",

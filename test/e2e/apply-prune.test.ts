@@ -393,7 +393,8 @@ test("a home that stays is not that of a user who comes in the same run, and the
       ["young", "bad-home"],
     ],
   ]);
-  declare(`${JAIL}${user("later")}`);
+  m.write(FILE, `${JAIL}${user("later")}`);
+  expect(linesOf(m, "--prune").status).toBe(0);
   m.write(FILE, `${JAIL}${user("later")}[user young]\njail = ${J}\nallow = sftp\n${home}`);
   const { status, changes, summary } = linesOf(m, "--prune");
   expect([status, changes]).toEqual([1, []]);

@@ -48,8 +48,8 @@ const FOREIGN = `mv home/${SHELL_USER} home/away; mkdir home/${SHELL_USER}; chow
 const CASES: readonly Case[] = [
   explains("a file in the place of a home", `mv ${HOME} home/x; touch ${HOME}`, `${HOME}.old`, "home-entry"),
   explains(
-    "a link in the place of a home",
-    `mv ${HOME} home/x; ln -s x ${HOME}`,
+    "a link to nothing in the place of a home",
+    `mv ${HOME} home/x; ln -s nowhere ${HOME}`,
     `${HOME}.old`,
     "home-present",
   ),

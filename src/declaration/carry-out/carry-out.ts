@@ -271,7 +271,7 @@ async function remove(former: Former, memory: Memory, means: Means): Promise<str
     using _lock = lockJails([change.jail], means);
     means.meanwhile.requireUndeclared(change);
     const taken = (leaves = false) => memory.takenBack(change.name, "keys", leaves);
-    const homeGone = () => memory.moved(change.name, undefined);
+    const homeGone = () => answered(() => memory.moved(change.name, undefined));
     removeFormer(former, { ...means, stays: memory.stays.bind(memory), homeGone, taken }, said);
   };
   const kept = former.of === "jail" ? keptByDirectory(change.name).here : [];

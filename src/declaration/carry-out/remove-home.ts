@@ -132,7 +132,7 @@ export function keepHome(
   // It may be below what is mounted there.
   else if (once.createdHome === home) {
     const directoryId = stat && directoryIdIn(root, directoryOf(place));
-    stays({ ...about, created: undefined, directoryId, isLost: true });
+    stays({ ...about, created: undefined, directoryId, isLost: stat === undefined ? true : undefined });
   }
 }
 

@@ -51,7 +51,7 @@ interface Means {
   readonly deleteHomes: boolean;
   /** Gets a home that stays, before its account goes: of a run that is killed after that, nothing else tells it. */
   readonly stays: (home: KeptHome) => void;
-  /** Hears that the home has gone, though the account may stay: it is not to be looked for any more. */
+  /** Hears that the home has gone, though the account may stay: it is not to be looked for any more, which is noted later without room. */
   readonly homeGone: () => void;
   /** `leaves`: the keys are looked for once more before the account leaves. */
   readonly taken: (leaves?: boolean) => void;

@@ -282,7 +282,8 @@ function foreseeUser(
     return isLive || [path, ...(real === undefined ? [] : [real])].some((one) => paths.has(jsonText(one)));
   };
   const isLost = answered(() => has(shell) && goes(shell) && !isLimitedShell(shell)) ?? false;
-  if (user.changes.length === 0 && user.fault !== undefined) return { ...user, losesShell: isLost };
+  if (user.changes.length === 0 && user.fault !== undefined)
+    return { ...user, losesShell: isLost && answered(() => hostUser(name)) !== undefined };
   try {
     if (root === undefined) requireMountedPlace({ path: jail }, normalPath(user.declared.home));
     requireFreeHome(user, jail, accounts);

@@ -3,7 +3,7 @@ import { AT_FDCWD } from "../../../ffi/constants.ts";
 import { sameFile, statIfPresent } from "../../../ffi/files.ts";
 import { normalPath } from "../../../ffi/paths.ts";
 import { quoted } from "../../cli/display.ts";
-import { answered, JailkitError } from "../../cli/error.ts";
+import { answered, errorWithCode, JailkitError } from "../../cli/error.ts";
 import { isDoubtfulHome } from "../../explain/doubtful-home.ts";
 import { badHome, homeOfOther, neverHome } from "../../jail/accounts/home-place.ts";
 import type { LeftMove } from "../../jail/fs/home-moves.ts";
@@ -254,7 +254,12 @@ function ownHome(
   const path = homeFor(account, root.path);
   requireOnePlace(root, path);
   const stat = lookUp(root, path)?.stat;
-  if (stat !== undefined && isLink(stat)) requireOneHome(root, path);
+  // One of its user's is told below.
+  const two =
+    stat?.uid === 0 && isLink(stat)
+      ? answered(() => errorWithCode("two-homes", () => requireOneHome(root, path)))
+      : undefined;
+  if (two !== undefined) throw two;
   const isOwn = stat !== undefined && stat.uid === account.uid && isDirectory(stat);
   // A run brings it to its place first.
   if (!isOwn && awaitedAt(root, path) !== undefined) return { home: "there", isDoubtful: false };

@@ -51,7 +51,11 @@ export class MayBe {
     const byHome = new Map<ByteString, DeclaredUser>();
     for (const user of this.sources.declared()) {
       const own = answered(() => ({ account: this.sources.accounts.userByName(user.name) }))?.account;
-      const other = this.sources.otherOf(user) ?? (own === undefined ? this.#ownerOfLine(user) : undefined);
+      // Of a directory, a section means whoever has the name.
+      const isNamed = user.directory && own !== undefined;
+      const other = isNamed
+        ? undefined
+        : (this.sources.otherOf(user) ?? (own === undefined ? this.#ownerOfLine(user) : undefined));
       if (other !== undefined) byName.set(other.name, user);
       if (!hasHomeOf(user, own)) for (const home of this.#homesOf(user)) byHome.set(home, user);
     }

@@ -768,7 +768,7 @@ export const APPLY: readonly Mutant[] = [
     ["stays(faultText(hidden)), ends: true", "stays(faultText(hidden))"],
   ]),
   ...within("src/declaration/carry-out/remove-home.ts", LOST_HOMES, [
-    ["directoryId, isLost: true });", "directoryId });"],
+    ["isLost: stat === undefined ? true : undefined", "isLost: undefined"],
   ]),
   ...within("src/declaration/kept-homes.ts", LEFT, [
     ["isWanted(uid) && this.of(uid, isWholeJail) === undefined)", "isWanted(uid))"],
