@@ -148,7 +148,8 @@ test("what such a program has stopped keeps no lock of a run that was killed", a
     until stopped=$(pgrep -U ${UID}); do :; done
     kill -KILL $(ps -o ppid= -p $stopped) $strace
     jailkit apply --no-wait; status=$?
-    echo status $status $(ps -o stat= -p $stopped); kill -KILL $stopped`;
+    echo status $status $(ps -o stat= -p $stopped); kill -KILL $stopped
+    while grep -qs '^State:.[^ZX]' /proc/$stopped/status; do :; done`;
   expect(m.run(["timeout", "20", "bash", "-c", killed]).stdout).toMatch(/^status 1 T/m);
   expect([linesOf(m).status, uidIn(m, "carl")]).toEqual([0, UID]);
 });
