@@ -100,13 +100,13 @@ function lookIn({ path: jail, users }: JailFacts, noLogins: NoLogins, host: Host
       const line = isClosed(user.shell) ? undefined : there.get(user.name);
       return line === undefined ? [] : [{ user, line }];
     });
-    const twoHomes = twoHomesIn(
-      root,
-      open.map(({ user }) => user),
+    const stats = new Map(
+      open.map(({ user }) => [user, answered(() => ({ stat: lookUp(root, homeInJail(user.home))?.stat }))]),
     );
+    const twoHomes = twoHomesIn(root, [...stats.keys()], (user) => stats.get(user)?.stat);
     const linked = new Set(twoHomes.flatMap(({ users }) => users));
     const isDoubtful = ({ user, line }: (typeof open)[number]) => {
-      const seen = answered(() => ({ stat: lookUp(root, homeInJail(user.home))?.stat }));
+      const seen = stats.get(user);
       if (seen === undefined || linked.has(user)) return false;
       return seen.stat === undefined || isDoubtfulHome(seen.stat, line);
     };

@@ -16,8 +16,13 @@ let ending: string | undefined;
  * A text of proc_pid_status(5), which was read in so many milliseconds, with its user ids. Throws JailkitError "failed", with what ends
  * them, if all those of a user have lasted too long: what else its processes have is not known then.
  */
-export function counted(text: ByteString, milliseconds: number, ids: readonly ByteString[] = []): ByteString {
+export function counted(
+  text: ByteString,
+  milliseconds: number,
+  idsIn: (text: ByteString) => readonly ByteString[],
+): ByteString {
   if (text.length < LONG) return text;
+  const ids = idsIn(text);
   const uids = new Set(ids);
   spent.add(uids, milliseconds);
   if (!isSpent(uids) || isEnding(uids)) return text;

@@ -180,8 +180,8 @@ export function uidsOf(
   });
 }
 
-const idsIn = (status: ByteString): readonly string[] =>
-  ZOMBIE.test(status) ? [] : (UIDS.exec(status)?.slice(1) ?? []);
+const idsIn = (status: ByteString): readonly string[] => (ZOMBIE.test(status) ? [] : allIdsIn(status));
+const allIdsIn = (status: ByteString): readonly string[] => UIDS.exec(status)?.slice(1) ?? [];
 
 /**
  * Calls `examine` with the path, in an open /proc, of each thread of a process: each can have a root and descriptors of its
@@ -314,7 +314,7 @@ export function readOf(
   const start = performance.now();
   try {
     const text = fromBytes(readFileIfPresent(`${pid}/${name}`, limit, proc) ?? new Uint8Array(0));
-    return name === "status" ? counted(text, performance.now() - start, UIDS.exec(text)?.slice(1)) : text;
+    return name === "status" ? counted(text, performance.now() - start, allIdsIn) : text;
   } catch (error) {
     if (isErrno(error, "ESRCH")) return "";
     throw error;

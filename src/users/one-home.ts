@@ -4,7 +4,7 @@ import { attempt } from "../../ffi/error.ts";
 import { type Stat, sameFile, statIfPresent } from "../../ffi/files.ts";
 import { directoryOf, normalPath, parentOf, pathComponents, pathsDownTo } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
-import { answered, JailkitError } from "../cli/error.ts";
+import { answered, errorWithCode, JailkitError } from "../cli/error.ts";
 import type { Advice, Remedy } from "../cli/remedy.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import { isJailsOwn } from "../jail/accounts/home-place.ts";
@@ -139,11 +139,11 @@ export function requireOnePlace(root: JailRoot, home: ByteString): void {
   throw twoHomes(root, ways, home);
 }
 
-/** The same as requireOneHome for a home that is a symbolic link itself. */
-export function requireOneLink(root: JailRoot, home: ByteString): void {
-  const stat = lookUp(root, home)?.stat;
-  if (stat !== undefined && isLink(stat)) requireOneHome(root, home);
-}
+/** The error of requireOneHome for a home that is a symbolic link itself, by its `stat`; undefined for any other, or one that a user may have made. */
+export const twoByLink = (root: JailRoot, home: ByteString, stat: Stat | undefined) =>
+  stat !== undefined && isLink(stat)
+    ? answered(() => errorWithCode("two-homes", () => requireOneHome(root, home)))
+    : undefined;
 
 function twoHomes(root: JailRoot, ways: TwoWays, home: ByteString): JailkitError {
   const rest = home.slice(ways.link.length);

@@ -756,7 +756,7 @@ test("whoever has too many open files may have any: no more of them are looked a
 test("texts with thousands of groups count for their user, whose processes are not looked at after ten seconds of that", () => {
   const [ours, others, more] = [UID + 20, UID + 21, UID + 22].map(String);
   const long = "x".repeat(1 << 14);
-  const read = (uid = "", milliseconds = 6000, text = long) => counted(text, milliseconds, [uid, "0"]);
+  const read = (uid = "", milliseconds = 6000, text = long) => counted(text, milliseconds, () => [uid, "0"]);
   read(ours);
   read(others);
   // Of as many groups as one that a directory gives.

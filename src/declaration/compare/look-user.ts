@@ -3,7 +3,7 @@ import { AT_FDCWD } from "../../../ffi/constants.ts";
 import { sameFile, statIfPresent } from "../../../ffi/files.ts";
 import { normalPath } from "../../../ffi/paths.ts";
 import { quoted } from "../../cli/display.ts";
-import { answered, errorWithCode, JailkitError } from "../../cli/error.ts";
+import { answered, JailkitError } from "../../cli/error.ts";
 import { isDoubtfulHome } from "../../explain/doubtful-home.ts";
 import { badHome, homeOfOther, neverHome } from "../../jail/accounts/home-place.ts";
 import type { LeftMove } from "../../jail/fs/home-moves.ts";
@@ -11,7 +11,7 @@ import { awaitedAt } from "../../jail/fs/home-moves.ts";
 import { isHeld } from "../../jail/fs/home-place.ts";
 import { lookUp } from "../../jail/fs/look.ts";
 import { newMount } from "../../jail/fs/mounted-home.ts";
-import { hostPath, isDirectory, isLink, type JailRoot } from "../../jail/fs/walk.ts";
+import { hostPath, isDirectory, type JailRoot } from "../../jail/fs/walk.ts";
 import { isLocalUser } from "../../system/account-tools.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { below } from "../../system/mountinfo.ts";
@@ -19,7 +19,7 @@ import { dirsEqual, jailOfHome } from "../../system/separator.ts";
 import { homeFor } from "../../users/jail-side.ts";
 import { newNameFault } from "../../users/new-account.ts";
 import { noShadowFault } from "../../users/no-shadow.ts";
-import { requireOneHome, requireOnePlace } from "../../users/one-home.ts";
+import { requireOnePlace, twoByLink } from "../../users/one-home.ts";
 import {
   elsewhereAdvice,
   homeElsewhere,
@@ -255,10 +255,7 @@ function ownHome(
   requireOnePlace(root, path);
   const stat = lookUp(root, path)?.stat;
   // One of its user's is told below.
-  const two =
-    stat?.uid === 0 && isLink(stat)
-      ? answered(() => errorWithCode("two-homes", () => requireOneHome(root, path)))
-      : undefined;
+  const two = stat?.uid === 0 ? twoByLink(root, path, stat) : undefined;
   if (two !== undefined) throw two;
   const isOwn = stat !== undefined && stat.uid === account.uid && isDirectory(stat);
   // A run brings it to its place first.

@@ -424,7 +424,7 @@ export const APPLY: readonly Mutant[] = [
   ]),
   ...within("src/users/one-home.ts", "e2e/apply-two-homes.test.ts", [
     ["isThere(host) && (hasHome(host) || !hasHome(inside)) ?", "isThere(host) ?"],
-    ["if (stat !== undefined && isLink(stat)) requireOneHome(root, home);", ""],
+    ["stat !== undefined && isLink(stat)\n    ? answered(", "stat === null\n    ? answered("],
   ]),
   ...within("src/users/no-shadow.ts", "e2e/shadow-line-gone.test.ts", [
     ["if (isShadowLost(shadows)) return", "if (shadows === null) return"],
