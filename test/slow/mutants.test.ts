@@ -229,7 +229,8 @@ describe("mutants", () => {
       if (outcome === undefined) throw new Error("not judged");
       const { occurrences, passed, without, mutated } = outcome;
       expect(occurrences, `occurrences of the text in ${mutant.file}`).toBe(1);
-      if (without.failed) console.log(without.output);
+      // Not as lines of this run's own, which build/test.ts counts.
+      if (without.failed) console.log(without.output.replace(/^/gm, "| "));
       expect({ failed: without.failed, ran: passed > 0 }, "without the change").toEqual({
         failed: false,
         ran: true,

@@ -15,7 +15,7 @@ import {
   sectionLinesRemedy,
 } from "../remedies.ts";
 import { homeAdvice, ownHomeAdvice } from "./host-checks.ts";
-import { otherUidAdvice } from "./other-uid.ts";
+import { otherUidAdvice, unlessOtherUid } from "./other-uid.ts";
 
 function judgeHomeText(facts: LoginFacts, jail: ByteString): Verdict {
   const file = `${jail}/etc/passwd`;
@@ -101,6 +101,6 @@ const OTHER_HOME = "the account has another home in the jail";
 export const IN_JAIL_CHECKS: readonly Check[] = [
   ...jailAccountChecks(BOTH, NEEDS),
   check("jail-home", 39, OTHER_HOME, ["jail-user"], unlessSkipped(BOTH, judgeHomeText)),
-  check("home-entry", 41, "the home cannot be entered", ["home-present"], judgeHomeEntry),
+  check("home-entry", 41, "the home cannot be entered", ["home-present"], unlessOtherUid(judgeHomeEntry)),
   check("shell", 111, "the login shell cannot be run", NEEDS, judgeShell),
 ];
