@@ -15,7 +15,7 @@ let shell: LoginShell;
 /** Types a line, and leaves out the progress that a slow machine sees. */
 async function run(line: string): Promise<{ status: number; output: string }> {
   const { status, output } = await shell.type(line);
-  return { status, output: output.replace(/^\w+: \d+ of \d+ \w+ \(\d+ %\)\r?\n?/gm, "") };
+  return { status, output: output.replace(/^\w+: (?:[a-z ]+: )?\d+ of \d+ \w+ \(\d+ %\)\r?\n?/gm, "") };
 }
 /** Without what lets root pass by quotas. */
 const limited = (line: string) => run(`setpriv --bounding-set -sys_resource ${line}`);
