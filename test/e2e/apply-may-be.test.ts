@@ -2,6 +2,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import type { Machine } from "../machine/machine.ts";
 import { KEYS, linesOf, openApplyMachine, uidIn } from "./apply-scene.ts";
+import { check } from "./check-helper.ts";
 import { typeRemedy } from "./remedies-scene.ts";
 
 setDefaultTimeout(120_000);
@@ -259,6 +260,9 @@ describe("a customer was renamed, and another one has the former name", () => {
     ]);
     const found = m.run(["jailkit", "config", "check"]).stdout;
     expect([found.match(/\[taken\]/g)?.length, found.includes("remedy")]).toEqual([2, false]);
+    // With the uid of the second one the account, which has the password of the first, would get its files.
+    const told = check(m).found.filter(({ message }) => message.includes("usermod -l anna ann"));
+    expect(told.map(({ rule, remedy }) => [rule, remedy])).toEqual([["user-changed", undefined]]);
     const back = /give it back its name: (usermod -l anna ann)$/;
     m.must(
       (back.exec(`${problems.find(({ path }) => path === "anna")?.message}`)?.[1] ?? "false").split(" "),

@@ -1,7 +1,7 @@
 import { normalPath } from "../../../ffi/paths.ts";
 import { quoted } from "../../cli/display.ts";
 import { JailkitError } from "../../cli/error.ts";
-import { homeOfOther } from "../../jail/accounts/home-place.ts";
+import { homeOfOther, usualHome } from "../../jail/accounts/home-place.ts";
 import { lookUp } from "../../jail/fs/look.ts";
 import { inPlaceOfMount, newMount } from "../../jail/fs/mounted-home.ts";
 import { hostPath, isDirectory, type JailRoot } from "../../jail/fs/walk.ts";
@@ -41,8 +41,9 @@ export function requireOwnHome(
   if (whose !== undefined) throw new JailkitError("foreign-home", 1, `${there}${whose}: ${DECLARED.home}`);
   const again = isLeft ? `declare 'uid = ${stat.uid}' if it is that of this user, or ` : "";
   const message = `${there}${again}${mount === undefined ? "keep it under another name: " : ""}${advice}`;
-  // Of a user who returns; another uid is declared on purpose.
-  const line = declared.uid === undefined ? wantedLine(declared, "uid", `${stat.uid}`) : undefined;
+  // Of a user who returns; another uid is declared on purpose, and a home with another name was another one's.
+  const isUsual = normalPath(jailHome) === usualHome(declared.name);
+  const line = isUsual && declared.uid === undefined ? wantedLine(declared, "uid", `${stat.uid}`) : undefined;
   throw new JailkitError("foreign-home", 1, message, undefined, isLeft ? line : remedy);
 }
 

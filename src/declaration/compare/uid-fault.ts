@@ -82,13 +82,15 @@ export function sharedUidFault(
   if (former.uid === undefined || former.uid === uid) return undefined;
   const owner = owners.of(uid, name);
   if (owner === undefined) return declared === uid ? undefined : lostUidFault(account, declared, owners);
-  const remedy: Remedy | undefined =
-    owners.of(former.uid, name) === undefined ? `usermod -u ${former.uid} ${operands(name)}` : undefined;
-  const advice =
-    remedy === undefined
-      ? "give one of the two another uid"
-      : `give the account its own back, with: ${remedy}`;
-  return { ...uidOfOther(uid, owner, advice), remedy };
+  if (owners.of(former.uid, name) !== undefined)
+    return { ...uidOfOther(uid, owner, "give one of the two another uid"), remedy: undefined };
+  const back: Remedy = `usermod -u ${former.uid} ${operands(name)}`;
+  if (!owner.isDeclared)
+    return { ...uidOfOther(uid, owner, `give the account its own back, with: ${back}`), remedy: back };
+  // An older passwd(5) may have the account of that one by this name, which with another uid would get the files of this one.
+  const rename = `usermod -l ${shellWord(owner.name)} ${operands(name)}`;
+  const ways = `if it is the account of ${quoted(owner.name)}, which had this name before, rename it with: ${rename}; if only its uid was edited, give it its own back, with: ${back}`;
+  return { ...uidOfOther(uid, owner, ways), remedy: undefined };
 }
 
 /**
