@@ -48,6 +48,8 @@ export interface AccountFacts {
   readonly homeMeant: (line: PasswdEntry, user: PasswdEntry) => Advice | undefined;
   /** What ends that an account has its home elsewhere, if it is or was declared in the jail; else undefined. */
   readonly declaredHere: (user: PasswdEntry) => Advice | undefined;
+  /** What lets an account that is in another jail live in this one, if its home may be here, and not there; else undefined. */
+  readonly strayHere: (user: PasswdEntry) => Advice | undefined;
   /** True if a path of the host is, or may be, the home of its owner, or in it. */
   readonly mayBeHome: (path: ByteString) => boolean;
   /**
@@ -56,7 +58,7 @@ export interface AccountFacts {
    */
   readonly homeElsewhere: (
     user: Pick<PasswdEntry, "name" | "uid" | "home">,
-  ) => { readonly message: string; readonly remedy: Remedy } | "told" | undefined;
+  ) => { readonly message: string; readonly remedy: Advice } | "told" | undefined;
   /** As mountAdvice says of a home, as the jail sees it. */
   readonly homeMount: (home: ByteString, isTheirs: boolean, give: Advice) => Advice | undefined;
   /** What gives an account another home in the jail; empty for one that usermod(8) cannot change. */

@@ -28,15 +28,14 @@ import { adviceAt, closeFirst, replaceLinkFirst } from "../system/exchange.ts";
 import { ACCOUNT_FILE_LIMIT } from "../system/flat-accounts.ts";
 import { whoseHome } from "../system/home-owner.ts";
 import type { HostAccounts } from "../system/host-accounts.ts";
-import { jailOfHome, joinHome, livesIn, splitHome } from "../system/separator.ts";
+import { jailOfHome, livesIn, splitHome } from "../system/separator.ts";
 import { recallAll } from "../users/account-record.ts";
 import { isProgram, onlyRootRuns } from "../users/open-jail.ts";
-import { elsewhereAdvice, homeElsewhere } from "../users/own-home.ts";
 import { primaryGroupFault } from "../users/primary-group.ts";
 import type { AccountFacts } from "./account-facts.ts";
 import type { Home } from "./files/spaces.ts";
 import type { AskMeant } from "./host.ts";
-import { declaredAdvice, homeMeant, plainHome } from "./other-home.ts";
+import { declaredAdvice, elsewhereIn, homeMeant, plainHome, strayAdviceIn } from "./other-home.ts";
 import { type CheckProblem, unreadable } from "./rules.ts";
 import type { JailSettings } from "./settings.ts";
 
@@ -176,8 +175,7 @@ export class AccountFiles {
           recalled ??= recallAll(root);
           return recalled(user.name)?.home;
         };
-        const found = homeElsewhere({ ...user, home: joinHome(root.path, user.home) }, root, known);
-        return found?.isNoted === true ? "told" : found && elsewhereAdvice(user, root.path, found);
+        return elsewhereIn(root, user, known);
       },
       homeMount(home, isTheirs, give) {
         hiddenAt ??= unmountedPlaces();
@@ -202,6 +200,7 @@ export class AccountFiles {
         isLocal(name) && jailOfHome(home) === undefined
           ? undefined
           : declaredAdvice(meantOf, name, root.path),
+      strayHere: (user) => strayAdviceIn(root.path, user),
       homeMeant: (line, user) => homeMeant(root.path, line, user, isLocal(user.name)),
       ...{ otherUid: meantOf.otherUid, renamed: meantOf.renamed, verbose },
     };

@@ -3,11 +3,22 @@ import { display } from "../cli/display.ts";
 import { type Advice, inWords } from "../cli/remedy.ts";
 import { homeTextAdvice, jailSideRemedy, meantAdvice, orLineOut, takeLinesOut } from "../enter/remedies.ts";
 import { isChrootShell } from "../jail/accounts/jailed-users.ts";
+import type { JailRoot } from "../jail/fs/walk.ts";
 import { isElsewhere } from "../jail/record/named-jail.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { NOBODY } from "../system/login-defs.ts";
-import { dirsEqual, isHomeIn, jailOfHome, livesIn, normalHome, splitHome } from "../system/separator.ts";
+import {
+  dirsEqual,
+  isHomeIn,
+  jailOfHome,
+  joinHome,
+  livesIn,
+  normalHome,
+  splitHome,
+} from "../system/separator.ts";
 import { isInOtherJail } from "../users/jail-side.ts";
+import { elsewhereAdvice, elsewhereHelp, homeElsewhere } from "../users/own-home.ts";
+import { strayAdvice, strayHome } from "../users/stray-home.ts";
 import type { AccountFacts } from "./account-facts.ts";
 import type { AskMeant } from "./host.ts";
 import { advised, type CheckFinding } from "./rules.ts";
@@ -85,7 +96,7 @@ export function otherHomeFindings(
   const lent = isPlain && (isSystemAccount(real.uid) || isGuest(real));
   if (lent || isHomeIn(jail, real.home, entry.home)) return [];
   const finding = differs(jail, name);
-  const ours = movedAdvice(facts, entry, real) ?? facts.declaredHere(real);
+  const ours = movedAdvice(facts, entry, real) ?? facts.declaredHere(real) ?? facts.strayHere(real);
   if (ours !== undefined) return [advised(finding, ours)];
   const meant = facts.homeMeant(entry, real);
   if (meant !== undefined) return [{ ...advised(finding, meant), otherwise: orLineOut(jail, name) }];
@@ -125,4 +136,22 @@ export function homeMeant(
 export function declaredAdvice(meantOf: AskMeant, name: ByteString, jail: ByteString): Advice | undefined {
   const meant = meantOf.elsewhere(name, jail);
   return meant?.shows ? inWords(`change its directory as this shows: ${meant.command}`) : meant?.command;
+}
+
+/** As AccountFacts has it. `recorded`: the home of the record of an account. */
+export function elsewhereIn(
+  root: JailRoot,
+  user: Pick<PasswdEntry, "name" | "uid" | "home">,
+  recorded: () => ByteString | undefined,
+): ReturnType<AccountFacts["homeElsewhere"]> {
+  const found = homeElsewhere({ ...user, home: joinHome(root.path, user.home) }, root, recorded);
+  if (found === undefined || found.isNoted) return found && "told";
+  const all = elsewhereAdvice(user, root.path, found);
+  return { message: all.message, remedy: elsewhereHelp(all) };
+}
+
+/** What lets an account that is in another jail live in this one, if its home is, or may be, here; else undefined. */
+export function strayAdviceIn(jail: ByteString, user: PasswdEntry): Advice | undefined {
+  const stray = strayHome(user);
+  return stray?.other.jail === jail ? elsewhereHelp(strayAdvice(user, stray)) : undefined;
 }

@@ -12,6 +12,7 @@ import type { FaultText } from "./change.ts";
 import type { absentFault } from "./compare/absent.ts";
 import type { exchangedOf } from "./compare/exchanged.ts";
 import type { hostHomeFault, missingHome } from "./compare/host-home.ts";
+import type { strayFaultOf } from "./compare/stray.ts";
 import type { twinFaults } from "./compare/twins.ts";
 import type { ReportMachine } from "./machine-findings.ts";
 import type { DeclaredUser } from "./model.ts";
@@ -36,7 +37,9 @@ export interface DeclarationFacts {
   /** What was declared of a user once. */
   userOnce(
     name: ByteString,
-  ): Pick<OnceUser, "name" | "file" | "jail" | "directory" | "uid" | "groups" | "groupIds"> | undefined;
+  ):
+    | Pick<OnceUser, "name" | "file" | "jail" | "directory" | "uid" | "homeId" | "groups" | "groupIds">
+    | undefined;
   /** Why it is not known which account a section means. */
   exchanged: ReturnType<typeof exchangedOf>["doubt"];
   /** The accounts in a jail. */
@@ -75,6 +78,7 @@ export interface DeclarationFacts {
   /** As UidOwners. */
   readonly uidOwners: Pick<UidOwners, "of" | "had" | "lost">;
   missingHome: typeof missingHome;
+  strayFaultOf: typeof strayFaultOf;
   /** Whether a program of this name is found as jk_cp finds it. */
   isProgram(name: ByteString): boolean;
 }

@@ -216,7 +216,8 @@ function reportElsewhere(
     isThere(there) === true;
   const renamed = isRenamed ? newName(account.name, there, jail) : undefined;
   const shown = renamed === undefined ? `the account ${quoted(account.name)}` : `the jail ${quoted(jail)}:`;
-  const { message, remedy } = renamed ?? fault;
+  const stray = () => answered(() => facts.strayFaultOf(account, facts.userOnce(account.name), jail));
+  const { message, remedy } = renamed ?? stray() ?? fault;
   const fix = fixBy(remedy);
   report(keyPlace(section, "jail"), "error", "in-another-jail", `${shown} ${message}`, fix);
 }

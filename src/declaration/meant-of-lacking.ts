@@ -15,6 +15,7 @@ import type { FaultText } from "./change.ts";
 import { exchangedOf } from "./compare/exchanged.ts";
 import { renamedText } from "./compare/lost-name.ts";
 import { MayBe } from "./compare/may-be.ts";
+import { strayHomeOf } from "./compare/stray.ts";
 import { lineUidFault, sharedUidFault } from "./compare/uid-fault.ts";
 import { formerFault, knownUids } from "./kept-fault.ts";
 import { isUsual } from "./known-file.ts";
@@ -70,7 +71,8 @@ export function meantHere(): AskMeant {
   const elsewhere: AskMeant["elsewhere"] = (name, jail) => {
     const { declared, once } = read();
     const user = declared?.users.get(name);
-    if (user !== undefined) return user.jail === jail ? { command: SHOWS, shows: user.directory } : undefined;
+    if (user?.jail === jail) return { command: SHOWS, shows: user.directory };
+    if (user !== undefined) return strayIn(jail, name, once);
     const before = once.find((one) => one.name === name && one.jail === jail && one.directory && !one.out);
     if (before === undefined || declared === undefined) return undefined;
     const { file } = before;
@@ -93,6 +95,18 @@ export function meantHere(): AskMeant {
     return user?.jail === jail && otherOf(user) !== undefined ? SHOWS : undefined;
   };
   return { lacking, elsewhere, renamed, sections, otherUid, instead: (remedy) => written.instead(remedy) };
+}
+
+/** The command that tells of an account that its home is, or may be, in that jail; undefined if it is not. */
+function strayIn(
+  jail: ByteString,
+  name: ByteString,
+  known: readonly OnceUser[],
+): ReturnType<AskMeant["elsewhere"]> {
+  const account = answered(() => hostUser(name));
+  const once = known.find((one) => one.name === name);
+  const isIt = account !== undefined && strayHomeOf(account, once)?.other.jail === jail;
+  return isIt ? { command: SHOWS, shows: false } : undefined;
 }
 
 /** Tells why the uid of an account is not its own. `before`: what was declared once. */

@@ -15,6 +15,7 @@ import { nearestDirectory } from "../jail/fs/nearest.ts";
 import { hostPath, type JailRoot, release } from "../jail/fs/walk.ts";
 import { type Group, groupIdsOf, type PasswdEntry, userOrUnknown } from "../system/accounts.ts";
 import { type AclReading, aclAt } from "../system/acl.ts";
+import { elsewhereHelp } from "../users/own-home.ts";
 import { elsewhereOf } from "./home-elsewhere.ts";
 import { LOGIN_CHECKS } from "./login-checks.ts";
 
@@ -127,7 +128,7 @@ export function homeRefusal(
   const elsewhere = home === undefined ? elsewhereOf(account) : undefined;
   if (elsewhere !== undefined) {
     const message = `${display(name)} cannot log in, ${elsewhere.message}`;
-    return { message, advice: elsewhere.remedy };
+    return { message, advice: elsewhereHelp(elsewhere) };
   }
   const message = `${display(name)} cannot log in, ${fault.message.replace(/^abort, /, "")}`;
   return { message, advice: fault.advice ?? "" };

@@ -15,6 +15,7 @@ import { absentFault } from "../declaration/compare/absent.ts";
 import { exchangedOf } from "../declaration/compare/exchanged.ts";
 import { hostHomeFault, missingHome } from "../declaration/compare/host-home.ts";
 import { DECLARED } from "../declaration/compare/intent.ts";
+import { strayFaultOf } from "../declaration/compare/stray.ts";
 import { formerFault, keptHomeFault, knownUids } from "../declaration/kept-fault.ts";
 import { DROP_INS } from "../declaration/known-file.ts";
 import { machineProblems } from "../declaration/machine.ts";
@@ -106,7 +107,6 @@ export function machineFacts(claimants: Claimants, whyAbsent = absentFault): Dec
   const owners = ownersOf(claimants, remembered, { userByName, userByUid });
   const exchanged = memoized(() => exchangedOf(remembered(), accounts()));
   const displaced = displacedHere();
-  const inJails = new Map<ByteString, JailAccounts>();
   const around = memoized(jailsAround);
   const host = fileSystemAt();
   const profiles = memoized(() =>
@@ -130,11 +130,7 @@ export function machineFacts(claimants: Claimants, whyAbsent = absentFault): Dec
     declaredOnce: (jail) => jailsOnce().get(jail),
     userOnce: (name) => usersOnce().get(name),
     exchanged: (...asked) => exchanged().doubt(...asked),
-    jailAccounts: (jail) =>
-      inJails.getOrInsertComputed(jail, () => {
-        using root = openJailRoot(jail);
-        return readJailAccounts(root);
-      }),
+    jailAccounts: accountsInJails(),
     profiles,
     lostSections: (declared) => lostSections(declared, profiles(), SECTIONS_FILE, !isMissing(SECTIONS_FILE)),
     hostDirectory(path) {
@@ -159,9 +155,20 @@ export function machineFacts(claimants: Claimants, whyAbsent = absentFault): Dec
     ownTarget,
     placeOf,
     hostHomeFault,
+    strayFaultOf,
     missingHome,
     isProgram: (name) => searchPath(host, name) !== undefined,
   };
+}
+
+/** The accounts in a jail, which are read once. */
+function accountsInJails(): DeclarationFacts["jailAccounts"] {
+  const inJails = new Map<ByteString, JailAccounts>();
+  return (jail) =>
+    inJails.getOrInsertComputed(jail, () => {
+      using root = openJailRoot(jail);
+      return readJailAccounts(root);
+    });
 }
 
 /** What the other files of /etc/jailkit declare, if `file` is one of these; undefined if one cannot be read. */

@@ -46,7 +46,10 @@ export const formerLines = (
 ): PasswdEntry[] => users.filter((entry) => entry.uid === uid && accountNamed(entry.name) === undefined);
 
 /** The line that becomes an account's own: the one with its name, or else one of a former name. */
-export const ownLine = (accounts: Pick<JailAccounts, "users">, user: PasswdEntry): PasswdEntry | undefined =>
+export const ownLine = (
+  accounts: Pick<JailAccounts, "users">,
+  user: Pick<PasswdEntry, "name" | "uid">,
+): PasswdEntry | undefined =>
   accounts.users.find((entry) => entry.name === user.name) ?? formerLines(accounts, user)[0];
 
 /** Whether an account is in another jail: a line of its name, with the uid of another one, is left from before that had another name. */

@@ -4,9 +4,9 @@ import { type Stat, statIfPresent } from "../../ffi/files.ts";
 import { normalPath } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
 import { answered } from "../cli/error.ts";
-import type { Remedy } from "../cli/remedy.ts";
+import { type Advice, inWords, type Remedy } from "../cli/remedy.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
-import { giveHome, homeRemedy, jailSideRemedy } from "../enter/remedies.ts";
+import { giveHome, homeRemedy, jailSideRemedy, takeLinesOut } from "../enter/remedies.ts";
 import { readJailAccounts } from "../jail/accounts/accounts.ts";
 import {
   isJailsOwn,
@@ -33,6 +33,7 @@ import { below } from "../system/mountinfo.ts";
 import { isNobodys } from "../system/name-services.ts";
 import { dirsEqual, livesIn, splitHome } from "../system/separator.ts";
 import { recall } from "./account-record.ts";
+import { homesInOthers, type OtherJailHome } from "./other-jail-home.ts";
 
 /**
  * As whoseHome, of a path of the host; accounts that only the jail has count, too. `own`: the name of one that does not: what is
@@ -60,20 +61,22 @@ export interface HomeElsewhere {
   readonly isAside: boolean;
   /** What such a run has written down says so. */
   readonly isNoted: boolean;
+  /** If it is in another jail: where, and whether it is the only one. */
+  readonly other?: (OtherJailHome & { readonly isOnly: boolean }) | undefined;
 }
 
 /**
  * Where the home of an account of a jail is, if there is none in the jail: outside still, since it was jailed without -m, or the move
  * did not come on the disk, or where an interrupted run has put it aside. That is the one of the record, which `recorded` knows, or
- * the one at the same path, if it is the account's own. Undefined if there is none, so that an empty one hides nothing, and if the
- * file system of its place in the jail is not mounted. Throws as `recorded`.
+ * the one at the same path, if it is the account's own; or that of its line in another jail. Undefined if there is none, so that an
+ * empty one hides nothing, and if the file system of its place in the jail is not mounted. Throws as `recorded`.
  */
 export function homeElsewhere(
   user: Pick<PasswdEntry, "name" | "uid" | "home">,
   root: JailRoot,
   recorded?: () => ByteString | undefined,
 ): HomeElsewhere | undefined {
-  const found = findElsewhere(user, root, recorded);
+  const found = findElsewhere(user, root, recorded) ?? findInOther(user, root);
   const place = normalPath(splitHome(user.home)?.home ?? "/");
   return found === undefined || mountRemedy(hostPath(root, place)) !== undefined ? undefined : found;
 }
@@ -106,8 +109,36 @@ function findElsewhere(
     .find(isOwn);
 }
 
-/** What is said of a home that is elsewhere, printable, and the command that moves it into the jail. */
+/** The same of another jail, as after an older passwd(5) has come back. */
+function findInOther(user: Pick<PasswdEntry, "name" | "uid" | "home">, root: JailRoot) {
+  const split = splitHome(user.home);
+  if (split === undefined || !livesIn(root.path, user.home)) return undefined;
+  const home = normalPath(split.home);
+  if (answered(() => isVacant(root, home)) !== true) return undefined;
+  const [other, ...more] = homesInOthers(user, root, home);
+  if (other === undefined) return undefined;
+  const isOnly = more.length === 0;
+  return { path: other.path, isAside: false, isNoted: false, other: { ...other, isOnly } };
+}
+
+/** What is said of a home in another jail, and the command that lets the account live there again, if it `isSure` that it is that one. */
+export function otherJailAdvice(
+  { name }: Pick<PasswdEntry, "name">,
+  { jail, home, path }: OtherJailHome,
+  isSure: boolean,
+): { readonly message: string; readonly advice: string; readonly remedy: Remedy } {
+  const give: Remedy = `usermod -d ${shellWord(home)} ${operands(name)}`;
+  const out = takeLinesOut(jail, name);
+  return {
+    message: `its home is in another jail, ${quoted(path)}`,
+    advice: `to let the account have that: ${give}; or, if that is not its home any more, take its line out of that jail, in which the home stays: ${out}`,
+    remedy: isSure ? give : "",
+  };
+}
+
+/** What is said of a home that is elsewhere, printable, and the command that moves it into the jail, or "". */
 export function elsewhereAdvice({ name }: Pick<PasswdEntry, "name">, jail: ByteString, found: HomeElsewhere) {
+  if (found.other !== undefined) return otherJailAdvice({ name }, found.other, found.other.isOnly);
   const path = quoted(found.path);
   const message = found.isAside
     ? `an interrupted run has put its home aside in ${path}`
@@ -115,6 +146,10 @@ export function elsewhereAdvice({ name }: Pick<PasswdEntry, "name">, jail: ByteS
   const remedy = jailSideRemedy(jail, name, "-n -m");
   return { message, advice: `move it into the jail with: ${remedy}`, remedy };
 }
+
+/** What helps, as it is told where there may be no command. */
+export const elsewhereHelp = ({ advice, remedy }: ReturnType<typeof elsewhereAdvice>): Advice =>
+  remedy === "" ? inWords(advice) : remedy;
 
 /** The home outside that an account of a jail has left behind, wherever it belongs; undefined if there is none. */
 export function homeLeftOutside(user: PasswdEntry, root: JailRoot): ByteString | undefined {

@@ -11,7 +11,7 @@ import { makeDirectories } from "../jail/fs/write.ts";
 import { isLocalUser } from "../system/account-tools.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { below } from "../system/mountinfo.ts";
-import { jailOfHome, splitHome } from "../system/separator.ts";
+import { jailOfHome, livesIn, splitHome } from "../system/separator.ts";
 import { type AccessPlan, planAccess, writeAccess } from "./access.ts";
 import { isRenamed, recall, rememberAccount } from "./account-record.ts";
 import type { AccountRun } from "./account-run.ts";
@@ -25,6 +25,7 @@ import { elsewhereAdvice, homeElsewhere, otherHome } from "./own-home.ts";
 import { requireSafePlace, unsafePlace } from "./safe-place.ts";
 import { seenNow } from "./seen.ts";
 import { NO_SKELETON, planSkeletonKeys } from "./skeleton-keys.ts";
+import { requireNoStray } from "./stray-home.ts";
 
 /**
  * Plans to prepare a jail for an account, which stays as it is on the host: its lines, its keys and services, and an empty
@@ -59,6 +60,7 @@ export function prepareJail(
     (isMissing() || isMounted()) &&
     hasSafePlace(root, { user, home }, isDirectorys || access.keys.length > 0, run);
   const present = ownLine(seen.accounts, user)?.shell;
+  if (present === undefined && livesIn(root.path, user.home)) requireNoStray(user);
   const jailShell = shell ?? present ?? usualShell ?? LIMITED_SHELL;
   run.jailShell = jailShell;
   const place = { root, user, home };

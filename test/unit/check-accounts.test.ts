@@ -67,6 +67,7 @@ function findingsOf(passwd: string, group = "", home = "/j/./home/u", numbered: 
     hostGroupNumbered: (gid) => numbered.find((one) => one.gid === gid),
     otherUid: () => undefined,
     renamed: () => undefined,
+    strayHere: () => undefined,
     noGroup: () => undefined,
     inJail: (path) =>
       path === "/home/gone" || path.endsWith(".old")

@@ -64,6 +64,7 @@ const facts: DeclarationFacts = {
     if (jail === "/mnt/gone") return { code: "not-mounted", message: "is lost", remedy: "mount /mnt" };
     return jail === "/srv/was" ? { code: "moved", message: "was moved", remedy: "jailkit adopt" } : undefined;
   },
+  strayFaultOf: () => undefined,
   hostHomeFault: ({ name }) =>
     name === "odd name" ? { code: "not-their-home", message: "has no home of its own" } : undefined,
   missingHome: () => undefined,

@@ -22,6 +22,7 @@ import { type Leftovers, leftoversOf, type Places } from "./leftovers.ts";
 import { lostBy } from "./lost-by.ts";
 import type { Machine } from "./machine.ts";
 import type { OpenJails } from "./open-jails.ts";
+import { strayHomeOf } from "./stray.ts";
 import type { TakenOut } from "./taken-out.ts";
 import { doubtFault, otherAccount, whichAccount } from "./which-account.ts";
 
@@ -184,11 +185,19 @@ export function movedUsers(users: readonly DeclaredUser[], before: Once, machine
       if (once === undefined || machine.isMovedTo(jail, one.jail)) continue;
       const found = formerLeft(once, one, places, "it has another jail now");
       if (found === undefined) continue;
+      // That line tells where its home is.
+      if (found !== "nothing" && isStrayIn(one.jail, name, once, machine)) continue;
       if (found === "nothing") settled.push({ name, jail: one.jail });
       else former.push(found);
     }
   }
   return { former, settled };
+}
+
+/** True if the home of an account is, or may be, in that jail, and not in its own. */
+function isStrayIn(jail: ByteString, name: ByteString, once: OnceUser, { accounts }: Machine): boolean {
+  const account = answered(() => accounts.userByName(name));
+  return account !== undefined && strayHomeOf(account, once)?.other.jail === jail;
 }
 
 /**

@@ -48,6 +48,7 @@ import { renamedFault } from "./lost-name.ts";
 import type { Machine } from "./machine.ts";
 import { otherNameFault } from "./other-name.ts";
 import { returning } from "./returning.ts";
+import { strayFaultIn } from "./stray.ts";
 import { newUidFault, sharedUidFault } from "./uid-fault.ts";
 import type { UserState } from "./user-state.ts";
 
@@ -73,7 +74,7 @@ export function userState(
     const groups = groupsOrFault(declared, account, inside, machine, once);
     const home = account === undefined ? undefined : homeState(declared, account, inside, machine);
     const renamed = account === undefined ? renamedFault(declared, inside.accounts, machine) : undefined;
-    const shared = account && otherUidFault(declared, account, inside, machine);
+    const shared = account && otherPlaceFault(declared, account, { inside, once, ...home }, machine);
     const lost = once && account ? formerGroups(declared, once, account, inside, machine) : [];
     const goes = groupsThatGo(groups.fault, lost);
     const fault = shared ?? goes.fault ?? home?.fault ?? renamed ?? newFault(declared, account, machine);
@@ -150,6 +151,15 @@ function waitingForNothing(
   if (account === undefined || jailOfHome(account.home) !== jail) return {};
   return { limitingGroups: joinsThatLimit(account, lacksGroups), replacesKeys: replaces };
 }
+
+/** Why an account gets nothing in the jail: it has not its uid there, or not its home. */
+const otherPlaceFault = (
+  declared: DeclaredUser,
+  account: PasswdEntry,
+  known: Parameters<typeof strayFaultIn>[2] & { readonly inside: InJail },
+  machine: Machine,
+): FaultText | undefined =>
+  otherUidFault(declared, account, known.inside, machine) ?? strayFaultIn(declared, account, known);
 
 /** Why an account does not get its uid in the jail. Who has it there is not looked for again. */
 function otherUidFault(
@@ -268,7 +278,7 @@ function ownHome(
   if (left?.isAside === false) {
     const { message, advice, remedy } = elsewhereAdvice(account, root.path, left);
     const what = `the home ${quoted(hostPath(root, path))} is not created, ${message}; ${advice}`;
-    throw new JailkitError("home-elsewhere", 1, what, undefined, remedy);
+    throw new JailkitError("home-elsewhere", 1, what, undefined, remedy || undefined);
   }
   const isMissing = stat === undefined || left !== undefined;
   if (isMissing || newMount(root, path) !== undefined) {

@@ -414,9 +414,17 @@ export const APPLY: readonly Mutant[] = [
   ]),
   ...within("src/declaration/meant-of-lacking.ts", WAITS, [
     ["if (declared?.has(name)) return { remedy: SHOWS };", ""],
-    ["user.jail === jail ?", "false ?"],
+    ["if (user?.jail === jail)", "if (false)"],
     ["one.jail === jail && one.directory && !one.out", "false"],
   ]),
+  ...within("src/declaration/compare/former.ts", "e2e/apply-moved-user.test.ts", [
+    ['if (found !== "nothing" && isStrayIn(', 'if (found === "nothing" && isStrayIn('],
+  ]),
+  ...within("src/users/stray-home.ts", "e2e/apply-moved-user.test.ts", [
+    ['why: "no-line", isSure: isLast', 'why: "no-line", isSure: true'],
+    ['why: "both", isSure: false', 'why: "both", isSure: true'],
+  ]),
+  ...within("src/users/own-home.ts", "e2e/apply-moved-user.test.ts", [[" ?? findInOther(user, root)", ""]]),
   ...within("src/check/other-home.ts", WAITS, [[" ?? facts.declaredHere(real)", ""]]),
   ...within("src/status/accounts.ts", WAITS, [["meant === undefined ? fault", "true ? fault"]]),
   ...within("src/jail/fs/mounted-home.ts", "e2e/apply-two-homes.test.ts", [

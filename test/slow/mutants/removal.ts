@@ -564,8 +564,8 @@ export const REMOVAL: readonly Mutant[] = [
     "a missing home that other accounts have",
   ),
   held("src/users/own-home.ts")(
-    "isVacant(root, home)",
-    "lookUp(root, home) === undefined",
+    "isVacant(root, home)) !== true) return undefined;\n  const isOwn",
+    "lookUp(root, home) === undefined) !== true) return undefined;\n  const isOwn",
     "no note tells any more: what status",
   ),
   held("src/check/accounts.ts")(
