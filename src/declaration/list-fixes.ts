@@ -1,5 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { readFileIfPresent } from "../../ffi/files.ts";
+import { isEmptyDirectory, openDirectoryPath, readFileIfPresent, withFd } from "../../ffi/files.ts";
+import { directoryOf } from "../../ffi/paths.ts";
 import { display, quoted } from "../cli/display.ts";
 import { answered } from "../cli/error.ts";
 import { type Advice, inWords } from "../cli/remedy.ts";
@@ -32,6 +33,32 @@ export const takenOut = ({ value, file, line }: ListItem): Fix =>
         text: inWords(`take ${quoted(value)} out of 'files' in line ${line} of ${display(file)}`),
       }
     : { kind: "item", old: value };
+
+/**
+ * What to do about files of a list that this machine lacks, and what a message says besides. They may be lost for a while, as with a
+ * disk that is not mounted, where nothing of the list is there, or nothing in the directory. Then there is nothing to write, after which
+ * --prune would take them out of the jail.
+ */
+export function lackedFiles(
+  all: readonly ListItem[],
+  isThere: (value: ByteString) => boolean,
+  isBare: (directory: ByteString) => boolean,
+): (item: ListItem) => { readonly fix: Fix; readonly ways: string } {
+  const leaves = all.some(({ value }) => answered(() => isThere(value)) === true);
+  const isLost = (value: ByteString) => !leaves || (value.includes("/") && isBare(directoryOf(value)));
+  return (item) =>
+    isLost(item.value)
+      ? { fix: { kind: "none" }, ways: lostWays("files") }
+      : { fix: takenOut(item), ways: "" };
+}
+
+/** What can be done about items of a list that may be lost for a while. */
+export const lostWays = (key: "files" | "live") =>
+  `; bring it back, as by a mount, or take it out of '${key}': then --prune takes it out of the jail, too`;
+
+/** True for a directory that is missing, or has nothing in it, such as the place of a mount. */
+export const isBareHere = (path: ByteString): boolean =>
+  answered(() => withFd(openDirectoryPath(path), isEmptyDirectory)) !== false;
 
 /**
  * What to type for items of a list of a declaration, in the words of `jailkit config check`. Undefined if that is not one thing,

@@ -57,6 +57,8 @@ export interface DeclarationFacts {
   /** Whether there is a file, or a directory, at a path. */
   exists(path: ByteString): boolean;
   isDirectory(path: ByteString): boolean;
+  /** Whether a directory is missing, or has nothing in it. */
+  isBare(path: ByteString): boolean;
   jailAround: ReturnType<typeof jailsAround>;
   linkIn: typeof linkIn;
   nameTarget: typeof nameTarget;

@@ -6,6 +6,7 @@ import { operands } from "../cli/shell-word.ts";
 import { didYouMean, suggest } from "../cli/suggest.ts";
 import { type Fix, findEntry, type IniSection } from "../config/model.ts";
 import { reportSeparators } from "../config/separators.ts";
+import type { ListItem } from "../config/values.ts";
 import type { JailedUser } from "../jail/accounts/jailed-users.ts";
 import { isPlainName } from "../system/account-name.ts";
 import { JAILED_GROUP, MAKE_JAILED_GROUP } from "../system/account-tools.ts";
@@ -102,13 +103,21 @@ export function reportGroupNames(
   }
 }
 
+/** Takes a group out of a list, unless that has no other one: the file of groups may be another one for a while. */
+function withoutGroup(items: readonly ListItem[], facts: DeclarationFacts): (group: ByteString) => Fix {
+  const leaves = items.some(({ value }) => answered(() => groupOf(value, facts)) !== undefined);
+  return (old) => (leaves ? { kind: "item", old } : { kind: "none" });
+}
+
 /** The groups that a user joins: useradd(8) and usermod(8) add nobody to those of another name service. */
 export function reportGroups(
   section: IniSection,
   { facts, report }: FactContext,
   once: () => ReturnType<DeclarationFacts["userOnce"]>,
 ): void {
-  for (const item of itemsOf(section, "groups")) {
+  const items = itemsOf(section, "groups");
+  const without = withoutGroup(items, facts);
+  for (const item of items) {
     const { value } = item;
     const names = answered(facts.groupNames);
     const found = answered(() => ({ group: groupOf(value, facts) }));
@@ -123,7 +132,7 @@ export function reportGroups(
       continue;
     if (fault !== undefined || found.group !== undefined) {
       const elsewhere = `the group ${quoted(name)} is not in /etc/group: add the user to it where the group is`;
-      report(item, "error", "unknown-group", fault ?? elsewhere, { kind: "item", old: value });
+      report(item, "error", "unknown-group", fault ?? elsewhere, without(value));
       continue;
     }
     const renamed = renamedGroup(value, answered(once), facts);

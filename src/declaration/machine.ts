@@ -12,9 +12,7 @@ import {
   type Problem,
 } from "../config/model.ts";
 import { userKeys } from "../config/schemas/jails.ts";
-import { reportSeparators } from "../config/separators.ts";
 import { insideJail } from "../jail/record/around.ts";
-import { isLibraryName } from "../libraries/dependency.ts";
 import { isLocalUser } from "../system/account-tools.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { uidFault } from "../transfer/accounts.ts";
@@ -27,13 +25,12 @@ import { once } from "./compare/machine.ts";
 import { twinFaults } from "./compare/twins.ts";
 import { renameAdvice } from "./compare/uid-fault.ts";
 import { linkFix } from "./link-fix.ts";
-import { takenOut } from "./list-fixes.ts";
 import type { DeclarationFacts, FactContext } from "./machine-facts.ts";
 import type { ReportMachine } from "./machine-findings.ts";
 import { reportGroupNames, reportGroups, reportNoGroup, takenNames } from "./machine-groups.ts";
 import { formerUser, reportHome, reportKept, reportPlace, reportRenamed } from "./machine-place.ts";
 import { reportRefused, reportUnanswered } from "./machine-refused.ts";
-import { reportLostSections, reportProfiles } from "./machine-sections.ts";
+import { reportLacked, reportLostSections, reportProfiles } from "./machine-sections.ts";
 import { type MeantAt, meantSubjects, namesOfKind, withoutRepeated } from "./meant.ts";
 import { itemsOf, type Subject, subjectOf } from "./section.ts";
 
@@ -71,27 +68,13 @@ function reportPath(subject: Subject, context: FactContext): void {
 }
 
 function reportJail(section: IniSection, subject: Subject, isLost: boolean, context: FactContext): void {
-  const { facts, report } = context;
+  const { facts } = context;
   reportPath(subject, context);
   if (answered(() => facts.exists(subject.name)) === false) reportAbsent(section, subject, context);
   else reportMoved(subject, context);
   const profiles = isLost ? undefined : answered(facts.profiles);
   if (profiles !== undefined) reportProfiles(itemsOf(section, "sections"), profiles, context);
-  for (const item of itemsOf(section, "files")) {
-    const { value } = item;
-    const isThere = (one: ByteString) => (one.includes("/") ? facts.exists(one) : facts.isProgram(one));
-    if (answered(() => isThere(value)) !== false) continue;
-    if (reportSeparators(item, (one) => facts.exists(one), report)) continue;
-    const what = value.includes("/") ? "does not exist" : "is no program of this machine";
-    // The name of one changes with its version. Jails that have it keep it, until the host has another.
-    const severity = isLibraryName(value) ? "warning" : "error";
-    report(item, severity, "no-such-path", `${quoted(value)} ${what}`, takenOut(item));
-  }
-  for (const item of itemsOf(section, "live")) {
-    if (answered(() => facts.isDirectory(item.value)) !== false) continue;
-    const message = `${quoted(item.value)} is no directory of this machine`;
-    report(item, "error", "not-a-directory", message, { kind: "item", old: item.value });
-  }
+  reportLacked(section, context);
 }
 
 /** A jail that is not where it was. */

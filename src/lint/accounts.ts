@@ -55,12 +55,15 @@ export function lintLsh(section: IniSection, context: LintContext): void {
       usual.length === 0 ? { kind: "disable-section" } : { kind: "in-section", section: section.name, lines };
     report(section, "warning", "no-executables", "no key executables: this section allows nothing", fix);
   }
-  for (const item of ownItems(section, "paths")) lintDirectory(item, context, false);
-  lintAllow(section, context);
-  lintCommands(section, context);
-  const facts = sectionFacts(section, context);
   // Of a pattern, no item of a list can be taken out.
   const noItem: LintContext = { ...context, report: withoutItems(report) };
+  const isLost = ({ value }: ListItem) => value.startsWith("/") && world.lookUp(value) === undefined;
+  const paths = ownItems(section, "paths");
+  // What is not there may be lost for a while: without the key there would be other paths.
+  for (const item of paths) lintDirectory(item, paths.every(isLost) ? noItem : context, false);
+  lintAllow(section, context);
+  lintCommands(section, context);
+  const facts = { ...sectionFacts(section, context), lacksAll: items.every(isLost) };
   const about = listed ? context : noItem;
   const seen = new Set<ByteString>();
   for (const item of items) {
@@ -103,7 +106,7 @@ const withoutItems =
   (place, severity, code, message, fix) =>
     report(place, severity, code, message, fix?.kind === "item" ? undefined : fix);
 
-function sectionFacts(section: IniSection, context: LintContext): SectionFacts {
+function sectionFacts(section: IniSection, context: LintContext): Omit<SectionFacts, "lacksAll"> {
   const free = findEntry(section, "allow_spawn_options")?.value ?? "";
   // A pattern says itself how its program is found.
   const isListed = (findEntry(section, "executables")?.value ?? "") !== "";

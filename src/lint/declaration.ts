@@ -18,6 +18,7 @@ import { DECLARED } from "../declaration/compare/intent.ts";
 import { strayFaultOf } from "../declaration/compare/stray.ts";
 import { formerFault, keptHomeFault, knownUids } from "../declaration/kept-fault.ts";
 import { DROP_INS } from "../declaration/known-file.ts";
+import { isBareHere } from "../declaration/list-fixes.ts";
 import { machineProblems } from "../declaration/machine.ts";
 import type { DeclarationFacts } from "../declaration/machine-facts.ts";
 import { type Meant, type MeantAt, meantSubjects, namesOfKind } from "../declaration/meant.ts";
@@ -150,13 +151,8 @@ export function machineFacts(claimants: Claimants, whyAbsent = absentFault): Dec
     absentFault: whyAbsent,
     movedFault: (jail) => recordedElsewhereAt(jail) ?? displaced(jail),
     jailAround: (path, isJail) => around()(path, isJail),
-    linkIn,
-    nameTarget,
-    ownTarget,
-    placeOf,
-    hostHomeFault,
-    strayFaultOf,
-    missingHome,
+    ...{ linkIn, nameTarget, ownTarget, placeOf, hostHomeFault, strayFaultOf, missingHome },
+    isBare: isBareHere,
     isProgram: (name) => searchPath(host, name) !== undefined,
   };
 }

@@ -22,6 +22,8 @@ export interface SectionFacts {
   readonly free: boolean;
   /** The kernel lets a known program execute only what its row of the table says. */
   readonly limited: boolean;
+  /** The jail has none of its programs. */
+  readonly lacksAll: boolean;
   /** The key `environment` has a HOME. */
   readonly setsHome: boolean;
 }
@@ -36,8 +38,11 @@ export function lintProgram(item: ListItem, section: SectionFacts, context: Lint
   const file = world.lookUp(path);
   if (file === undefined) {
     const command = world.copyCommand(path);
-    const fix: Fix = command === undefined ? { kind: "item", old: path } : { kind: "command", text: command };
-    report(item, "error", "no-such-path", `${quoted(path)} does not exist`, fix);
+    const isLost = command === undefined && section.lacksAll;
+    const away: Fix = isLost ? { kind: "none" } : { kind: "item", old: path };
+    const fix: Fix = command === undefined ? away : { kind: "command", text: command };
+    const ways = isLost ? ", nor does another one of 'executables': bring it back, or name others" : "";
+    report(item, "error", "no-such-path", `${quoted(path)} does not exist${ways}`, fix);
   } else if (file.type !== "file" || !file.executable) {
     const text = world.executableCommand(path);
     const fix: Fix = file.type === "file" ? { kind: "command", text } : { kind: "item", old: path };

@@ -463,7 +463,7 @@ describe("an item of a list does not exist", () => {
     m.must(["jailkit", "apply", "--prune", "--delete-homes"]);
     live("onne");
     expect(told().message).toBe(
-      "jail /srv/live: nothing is taken out of 'live' until it is right: /opt/onne: is no directory of this machine",
+      "jail /srv/live: nothing is taken out of 'live' until it is right: /opt/onne: is no directory of this machine; bring it back, as by a mount, or take it out of 'live': then --prune takes it out of the jail, too",
     );
     expect(m.must(["cat", "/proc/self/mounts"]).stdout).toContain(" /srv/live/opt/one ");
     live("one");

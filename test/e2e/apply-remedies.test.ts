@@ -458,7 +458,7 @@ test("wrong sections and files, and a list in several lines: all are told, and n
   m.write(FILE, `[jail ${J}]\nsections = uidbasics,\n  nosuch,\n  nosuch2\nfiles = /nosuch\n`);
   const [problem, ...more] = linesOf(m, "--check").summary.problems;
   expect(problem?.message).toBe(
-    `jail ${J}: section 'nosuch' ${NO_SECTION}; section 'nosuch2' ${NO_SECTION}; /nosuch does not exist`,
+    `jail ${J}: section 'nosuch' ${NO_SECTION}; section 'nosuch2' ${NO_SECTION}; /nosuch does not exist; bring it back, as by a mount, or take it out of 'files': then --prune takes it out of the jail, too`,
   );
   expect([more, problem?.remedy]).toEqual([[], null]);
 });

@@ -49,6 +49,7 @@ const facts: DeclarationFacts = {
   newJailFault: () => undefined,
   exists: (path) => ["/usr/bin/tool", "/usr/bin/a b", "/link", "/srv/a", "/srv/\xc3\xa4"].includes(path),
   isDirectory: (path) => path === "/usr",
+  isBare: (path) => path === "/opt/disk",
   isProgram: (name) => name === "less",
   groupsOf: ({ name }) => (name === "luser" ? [101] : []),
   jailAround: (path, isJail) =>
@@ -159,10 +160,28 @@ test("files, programs and directories that are missing", () => {
 
 test("a library that is missing, whose name changes with its version", () => {
   const old = "/usr/lib/libtirpc.so.3.0.0";
-  expect(look(`[jail /srv/n]\nfiles = /usr/bin/nosuch,\n  ${old}\n`)).toEqual([
-    ["error 2:9 no-such-path", "write in line 2 of f:\nfiles = "],
+  expect(look(`[jail /srv/n]\nfiles = less, /usr/bin/nosuch,\n  ${old}\n`)).toEqual([
+    ["error 2:15 no-such-path", "write in line 2 of f:\nfiles = less,"],
     ["warning 3:3 no-such-path", `take '${old}' out of 'files' in line 3 of f`],
   ]);
+});
+
+test.each([
+  [
+    "all of a list",
+    "files = /usr/bin/nosuch,\n  nosuch, /usr/lib/libtirpc.so.3.0.0",
+    [undefined, undefined, undefined],
+  ],
+  ["one that is alone", "files = /usr/bin/nosuch", [undefined]],
+  [
+    "all of a directory",
+    "files = less, /opt/disk/tool, nosuch",
+    [undefined, "write in line 2 of f:\nfiles = less, /opt/disk/tool"],
+  ],
+  ["a live directory", "live = /usr, /opt/x", [undefined]],
+])("what may be lost for a while is taken out of no declaration: %s", (_, lines, remedies) => {
+  const isBare = (directory: string) => directory === "/opt/disk";
+  expect(look(`[jail /srv/n]\n${lines}\n`, { isBare }).map(([, remedy]) => remedy)).toEqual(remedies);
 });
 
 test("a jail that is neither declared nor known", () => {
@@ -183,6 +202,14 @@ test("groups that are missing, of another name service, or of administrators", (
   expect(look(user("n", "groups = jailed"), without)).toEqual([
     ["error 4:10 unknown-group", "groupadd --system jailed"],
   ]);
+});
+
+test("groups that no group has are not taken out of a list that has no other one", () => {
+  const remedies = (groups: string) =>
+    look(user("n", `groups = ${groups}`)).map(([code, remedy]) => [code?.split(" ").at(-1), remedy]);
+  expect(remedies("7001, 7002")).toEqual(Array(2).fill(["unknown-group", undefined]));
+  expect(remedies("7001, users")).toEqual([["unknown-group", "write in line 4 of f:\ngroups = users"]]);
+  expect(remedies("ldap")).toEqual([["unknown-group", "sed -i '4s/^/#/' f"]]);
 });
 
 test("accounts of root, and names that useradd refuses", () => {

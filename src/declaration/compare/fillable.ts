@@ -15,7 +15,7 @@ import { SECTIONS_FILE } from "../../transfer/sections.ts";
 import { requireNoLogSocket, requireNoProc } from "../../update/remove-extras.ts";
 import { type Change, PROGRESS } from "../change.ts";
 import { dueTo, withDue } from "../due.ts";
-import { meantSections, remedyOfItems, takenOut } from "../list-fixes.ts";
+import { isBareHere, lackedFiles, meantSections, remedyOfItems } from "../list-fixes.ts";
 import type { DeclaredJail } from "../model.ts";
 import { itemsOf } from "../section.ts";
 import type { Machine } from "./machine.ts";
@@ -91,15 +91,18 @@ export function requireFillable(
   const isSections = unknown.length > 0;
   const key = isSections ? "sections" : "files";
   const wrong = isSections ? unknown : missing;
-  const items = place.section === undefined ? [] : itemsOf(place.section, key);
+  const listOf = (list: typeof key) => (place.section === undefined ? [] : itemsOf(place.section, list));
+  const lacked = lackedFiles(listOf("files"), machine.has, isBareHere);
+  const ways = listOf("files").flatMap((item) => (missing.includes(item.value) ? lacked(item).ways : []));
+  const items = listOf(key);
   const fix = remedyOfItems(
     items.filter(({ value }) => wrong.includes(value)),
-    isSections ? meantSections(items, known ?? []) : takenOut,
+    isSections ? meantSections(items, known ?? []) : (item) => lacked(item).fix,
   );
   const code = isSections ? "no-such-section" : "no-such-path";
   // Of both keys one would not be all.
   const isAll = wrong.length === messages.length;
-  const { message, remedy } = told(messages.join("; "), (isAll && fix) || "");
+  const { message, remedy } = told(messages.join("; ") + (ways.find(Boolean) ?? ""), (isAll && fix) || "");
   const error = new JailkitError(code, 1, message, undefined, remedy);
   throw withDue(error, { key, item: messages.length === 1 ? wrong[0] : undefined });
 }

@@ -1,10 +1,11 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import { answered, isReported } from "../../cli/error.ts";
-import type { JailRoot } from "../../jail/fs/walk.ts";
+import { answered, isReported, JailkitError } from "../../cli/error.ts";
+import { isDirectory, type JailRoot } from "../../jail/fs/walk.ts";
 import { liveOf } from "../../populate/apply/live.ts";
 import { fileSystemAt } from "../../populate/file-system.ts";
 import type { Change } from "../change.ts";
 import { withDue } from "../due.ts";
+import { lostWays } from "../list-fixes.ts";
 import { requireLivePlace, requireMountPlaces } from "./fillable.ts";
 
 /**
@@ -22,7 +23,10 @@ export function liveDirectories(
     return of(...live);
   } catch (error) {
     const item = live.find((one) => answered(() => of(one)) === undefined);
-    throw isReported(error) ? withDue(error, { key: "live", item }) : error;
+    if (!isReported(error)) throw error;
+    const isLost = item !== undefined && !isDirectory({ mode: fileSystemAt().lstat(item)?.mode ?? 0 });
+    const lost = isLost && new JailkitError("live-source", 1, error.message + lostWays("live"));
+    throw withDue(lost || error, { key: "live", item });
   }
 }
 

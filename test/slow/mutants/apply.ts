@@ -56,6 +56,7 @@ const UNREAD_KEYS = "e2e/apply-unread-keys.test.ts";
 const NESTED = "e2e/apply-nested-homes.test.ts";
 const OFF = "e2e/apply-off.test.ts";
 const ONE_RUN = "e2e/apply-one-run.test.ts";
+const LOST_FILES = "e2e/apply-lost-files.test.ts";
 const LOST_SECTIONS = "e2e/apply-lost-sections.test.ts";
 const EXCHANGED_JAILS = "e2e/exchanged-jails.test.ts";
 const MOVED_BACK = "e2e/apply-moved-back.test.ts";
@@ -1342,6 +1343,11 @@ export const APPLY: readonly Mutant[] = [
     ["unknown.length < declared.size || ", ""],
   ]),
   ...within("src/declaration/list-fixes.ts", LOST_SECTIONS, [["    leaves ? {", "    true ? {"]]),
+  ...within("src/declaration/list-fixes.ts", LOST_FILES, [
+    ["!leaves || (value", "(value"],
+    [' || (value.includes("/") && isBare(directoryOf(value)))', ""],
+    ["isEmptyDirectory)) !== false", "isEmptyDirectory)) === undefined"],
+  ]),
   ...within("src/declaration/compare/fillable.ts", LOST_SECTIONS, [
     ['lost !== undefined && filling.some(({ what }) => what === "sections")', "false"],
   ]),
