@@ -46,8 +46,24 @@ function fileProblem(item: ListItem): Problem[] {
   return [problemAt(item, "bad-path", "'/' is the whole machine", { kind: "item", old: value })];
 }
 
+/** What somebody writes for whom the key turns something on, or off. */
+const ON = ["yes", "true", "on", "1"];
+const OFF = ["no", "false", "off", "0", "none"];
+
+/** The problem of a word that would be the value of a switch. */
+function switchProblem(item: ListItem): Problem | undefined {
+  const word = item.value.toLowerCase();
+  const meant = ON.includes(word)
+    ? "name those that are to be mounted, as in: live = /usr"
+    : "a jail without any has no line 'live', and after that --prune takes out of it what it has";
+  const message = `'live': ${quoted(item.value)} is no directory; ${meant}`;
+  return [...ON, ...OFF].includes(word) ? problemAt(item, "bad-path", message, { kind: "none" }) : undefined;
+}
+
 function liveProblem(item: ListItem): Problem[] {
   if (canBeLive(item.value)) return longProblem(item);
+  const ofSwitch = switchProblem(item);
+  if (ofSwitch !== undefined) return [ofSwitch];
   const several = separatorProblems(item);
   if (several.length > 0) return several;
   if (item.value.includes("\n")) return [];

@@ -29,6 +29,17 @@ const problems = (text: string) =>
 
 const user = (lines: string) => `[user anna]\njail = /srv/a\n${lines}\n`;
 
+test.each([
+  ["yes", "name those that are to be mounted, as in: live = /usr"],
+  ["True", "name those that are to be mounted, as in: live = /usr"],
+  ["no", "a jail without any has no line 'live', and after that --prune takes out of it what it has"],
+])("live is no switch: %s", (word, meant) => {
+  const ini = scanIni(toBytes(`[jail /srv/a]\nlive = ${word}\n`), "f", "plain");
+  expect(
+    declarationIn(ini).problems.map((one) => [one.line, one.column, one.message, fixText(one, ini)]),
+  ).toEqual([[2, 8, `'live': '${word}' is no directory; ${meant}`, undefined]]);
+});
+
 test("jails and users with all their keys", () => {
   const { declaration, problems: found } = read(`
 [jail /srv/a.example.com]
