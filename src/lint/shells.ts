@@ -23,7 +23,7 @@ import { searchPath } from "../profile/search.ts";
 import { selectSections } from "../profile/sections.ts";
 import { below } from "../system/mountinfo.ts";
 import { SECTIONS_FILE } from "../transfer/sections.ts";
-import { bringBack, isProgram, isProgramHere, noShellIn } from "../users/open-jail.ts";
+import { bringBack, isProgram, isProgramHere, noAccountFiles, noShellIn } from "../users/open-jail.ts";
 
 const PASSWD = "/etc/passwd";
 
@@ -54,7 +54,7 @@ export class ShellLint {
     const isBare = jail !== undefined && jail.sections.length + (jail.live ?? []).length === 0;
     const hasNone = isBare && this.#thingAt(path, PASSWD) === "nothing";
     if (hasNone && this.#lacks(jail, PASSWD)) {
-      const message = `${quoted(path + PASSWD)} does not exist: ${DECLARED.noJail}`;
+      const { message } = answered(() => noAccountsIn(path)) ?? noAccountFiles(path, DECLARED, undefined);
       report(keyPlace(section, "jail"), "error", "not-in-jail", message, { kind: "none" });
     }
     if (findEntry(section, "shell") === undefined || !shell.startsWith("/") || isLimitedShell(shell)) return;
@@ -125,6 +125,13 @@ function thingAt(jail: ByteString, path: ByteString): "program" | "other" | "not
   const found = lookUp(root, path, { follow: true });
   if (found !== undefined) return isProgram(found.stat) ? "program" : "other";
   return bringBack(root, path) === undefined ? "nothing" : "lost";
+}
+
+/** As noAccountFiles: a directory that is there may have other things in it, so that it is to be no jail. */
+function noAccountsIn(jail: ByteString) {
+  if (isMissing(jail)) return undefined;
+  using root = openJailRoot(jail);
+  return noAccountFiles(jail, DECLARED, root);
 }
 
 /** The paths of a plan. */

@@ -219,6 +219,29 @@ describe("a directory of the system", () => {
     );
   });
 
+  test("another one that has other things, and no sections: by apply and config check another one is to be named", () => {
+    const [mine, other] = ["/srv/plain", "/srv/other"];
+    const declared = (path: string, lines = "") =>
+      `[jail ${path}]\n${lines}[user pat]\njail = ${path}\nexecutables = /usr/bin/tac\n`;
+    m.write(`${mine}/letter`, "");
+    m.write(FILE, declared(mine));
+    const why = `'${mine}' has other things in it, such as 'letter', and nothing of a jail: name another directory`;
+    expect(m.run(["jailkit", "config", "check"]).stdout).toContain(
+      `${FILE}:3:8: error: ${why} [not-in-jail]`,
+    );
+    expect(linesOf(m).summary.problems[0]?.message).toBe(`jail ${mine}: ${why}`);
+    // As it says, and what the next run says.
+    m.write(FILE, declared(other));
+    expect(linesOf(m).summary.problems[0]?.message).toEndWith(
+      "it does not exist, and no sections, files or live directories are declared to create it",
+    );
+    m.write(FILE, declared(other, "sections = uidbasics\n"));
+    expect(linesOf(m).status).toBe(0);
+    expect(m.list(mine)).toEqual(["letter"]);
+    m.write(FILE, "");
+    m.must(["jailkit", "apply", "--prune", "--delete-homes"]);
+  });
+
   test("is a jail if it is empty, and stays one; so is another directory with other things in it", () => {
     m.write("/srv/site/index.html", "");
     for (const path of ["/var/lib/customer", "/srv/site"]) {
