@@ -143,7 +143,7 @@ export const CASES: readonly LoginCase[] = [
     `ln -sfn /srv/jails /srv/link; usermod -d /srv/link/one/./home/${SHELL_USER} ${SHELL_USER}`,
   ),
   chrootsh("home-present", "no home", `rm -r ${HOME}`),
-  chrootsh("home-present", "a link in its place", `mv ${HOME} ${HOME}.was; ln -s ${SHELL_USER}.was ${HOME}`),
+  chrootsh("home-present", "a link to nothing in its place", `mv ${HOME} ${HOME}.was; ln -s none ${HOME}`),
   chrootsh("home-owner", "another user's", `chown 5002 ${HOME}`),
   chrootsh("home-owner", "the jail's etc is the home", livesAt("etc")),
   chrootsh("home-owner", "what all homes are in is the home", livesAt("home")),
