@@ -11,6 +11,7 @@ import { endSessions } from "../system/end-sessions.ts";
 import { dueText } from "../users/due-logins.ts";
 import { CONFIG_CHECK, configFindings, directoryFindings, LIST } from "./config-findings.ts";
 import type { MachineFacts } from "./gather.ts";
+import { NSSWITCH } from "./host-files.ts";
 import { FINDING_KINDS, type FindingKind, type StatusFinding } from "./kinds.ts";
 
 const ADOPT = "jailkit adopt ";
@@ -21,6 +22,8 @@ const EXPLAIN = "jailkit explain";
 const CHECK = "jk_check";
 /** Of pwck(8): it changes nothing. */
 const CHECK_FILES = "pwck -r";
+/** Prints a line of each database that is read. */
+const CHECK_SERVICES = "getent passwd root; getent group root; getent shadow root";
 const APPLY_CHECK = "jailkit apply --check";
 
 /** What a jail in this condition needs depends on what is meant, so that its reason names several commands. */
@@ -178,8 +181,9 @@ function accountFindings({ accounts, config }: MachineFacts): StatusFinding[] {
   return accounts.flatMap((fault) => {
     if (isRefused(fault)) return [];
     const { kind, subject, message, remedy, otherwise } = fault;
+    const ofFiles = subject.startsWith(`${NSSWITCH}:`) ? CHECK_SERVICES : CHECK_FILES;
     const show =
-      kind === "account-file" ? CHECK_FILES : `${OF_JAIL.has(kind) ? CHECK : EXPLAIN} ${operands(subject)}`;
+      kind === "account-file" ? ofFiles : `${OF_JAIL.has(kind) ? CHECK : EXPLAIN} ${operands(subject)}`;
     return [{ kind, subject, message, otherwise, commands: commandsOf(remedy, show) }];
   });
 }

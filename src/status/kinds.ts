@@ -14,7 +14,7 @@ export const FINDING_KINDS = {
   moved: "the directory of a jail is at the path of another one, so that nothing is done in the two",
   login: "jk_chrootsh lacks its privilege, so that nobody can log in",
   "account-file":
-    "an account file of the machine is missing, has lost its lines, or cannot be read by users, so that no login works",
+    "an account file of the machine is missing, has lost its lines, cannot be read by users, or is read by no name service, so that no login works",
   "root-group": "the primary group of a user is that of root, whose rights it has",
   config: "a configuration file has an error, or cannot be read",
   directory:

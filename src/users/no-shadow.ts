@@ -1,4 +1,5 @@
 import { quoted } from "../cli/display.ts";
+import { answered } from "../cli/error.ts";
 import { operands } from "../cli/shell-word.ts";
 import { isLocalUser } from "../system/account-tools.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
@@ -18,7 +19,9 @@ export const SHADOW_LOST =
 /** True if shadow(5) has not even root, though passwd(5) says so: the file is lost, and no command makes its lines again. */
 export function isShadowLost(shadows: Shadows): boolean {
   const root = hostUser(0);
-  return root !== undefined && countingShadow(root, true, (one) => shadows.shadowOf(one)) === MISSING;
+  // A service that does not answer says nothing of the file.
+  const counts = root && answered(() => countingShadow(root, true, (one) => shadows.shadowOf(one)));
+  return counts === MISSING;
 }
 
 /**

@@ -241,6 +241,31 @@ test.each(["/etc/passwd", "/etc/group"])("%s, which users cannot read any more, 
   mend();
 });
 
+test.each(["passwd", "group", "shadow"])(
+  "nsswitch.conf(5) by which nobody reads %s is a finding",
+  (database) => {
+    const file = "/etc/nsswitch.conf";
+    const before = m.exists(file) ? m.read(file) : undefined;
+    try {
+      m.write(file, `# ours\n${database}: fiels\n`);
+      expect(report().findings).toContainEqual(
+        expect.objectContaining({
+          ...{ kind: "account-file", subject: `${file}:2` },
+          message: `'${database}' has no service 'files', so that nobody reads /etc/${database}, and no account in it can log in: write there, before the others: ${database}: files`,
+        }),
+      );
+      m.write(file, `# ours\n${database}: files fiels\n`);
+      expect(found()).toEqual([]);
+      m.remove(file);
+      expect(found()).toEqual([]);
+    } finally {
+      if (before === undefined) m.remove(file);
+      else m.write(file, before);
+    }
+    expect(found()).toEqual([]);
+  },
+);
+
 test("a primary group that was changed to that of root is a finding of all, and no command lets the account in with it", () => {
   const line = sh("grep ^ann: /etc/passwd");
   const finding = ["root-group", "ann", "usermod -g users ann"];
