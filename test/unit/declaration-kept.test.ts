@@ -182,5 +182,6 @@ describe("what makes room", () => {
       "what is declared cannot be kept: 'eve': groups has more than 65536 items; so it is without what is not declared any more, too: declare less",
       "",
     ]);
-  });
+    // Each group is asked for: seconds, and more beside other tests.
+  }, 60_000);
 });

@@ -821,7 +821,7 @@ export const APPLY: readonly Mutant[] = [
       "if (former.uid === undefined || former.uid === uid) return undefined;",
       "if (former.uid === undefined) return undefined;",
     ],
-    ["owners.of(former.uid, name) === undefined ?", "former.uid > 0 ?"],
+    ["if (owners.of(former.uid, name) !== undefined)", "if (former.uid < 0)"],
   ]),
   ...within("src/declaration/compare/leaving.ts", "e2e/apply-linked-homes.test.ts", [
     ["fate.home && this.#plain(jail, fate.home)", "fate.home"],
