@@ -32,7 +32,8 @@ export function withMovedJail(once: Once, from: ByteString, to: ByteString): Onc
     const path = now(jail.path);
     const other = jails.get(path);
     // It may have been declared at its new place before this.
-    jails.set(path, other === undefined ? { ...jail, path } : both(other, { ...jail, path }));
+    const moved = jail.path === from ? movedJail(jail, to) : jail;
+    jails.set(path, other === undefined ? moved : both(other, moved));
   }
   const users = once.users.map((user) => {
     const jail = now(user.jail);
@@ -59,11 +60,19 @@ export function withMovedJail(once: Once, from: ByteString, to: ByteString): Onc
 const withLeft = (user: OnceUser, before: LeftJail | undefined): OnceUser =>
   before?.policy === true ? { ...user, [user.limited ? "policy" : "otherPolicy"]: true } : user;
 
+/** One that is back where it was has not been there before. */
+const movedJail = (jail: OnceJail, to: ByteString): OnceJail => ({
+  ...jail,
+  path: to,
+  formerly: union(jail.formerly, [jail.path]).filter((path) => path !== to),
+});
+
 const both = (one: OnceJail, other: OnceJail): OnceJail => ({
   ...other,
   sections: union(one.sections, other.sections),
   files: union(one.files, other.files),
   live: union(one.live, other.live),
+  formerly: union(one.formerly, other.formerly ?? []),
   logSocket: one.logSocket || other.logSocket,
   proc: one.proc || other.proc,
 });

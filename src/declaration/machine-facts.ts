@@ -12,6 +12,7 @@ import type { FaultText } from "./change.ts";
 import type { absentFault } from "./compare/absent.ts";
 import type { exchangedOf } from "./compare/exchanged.ts";
 import type { hostHomeFault, missingHome } from "./compare/host-home.ts";
+import type { MayBeMoved, MovedSources } from "./compare/may-be-moved.ts";
 import type { strayFaultOf } from "./compare/stray.ts";
 import type { twinFaults } from "./compare/twins.ts";
 import type { ReportMachine } from "./machine-findings.ts";
@@ -70,6 +71,11 @@ export interface DeclarationFacts {
   absentFault: typeof absentFault;
   /** Why a jail is not where it was. */
   movedFault(jail: ByteString): MovedFault | undefined;
+  /** As mayBeMoved of the comparison. `isLeaving`: whether a jail or user is declared no more that a file declared once. */
+  mayBeMoved(
+    declared: MovedSources["declarations"][number],
+    isLeaving: (kind: "jail" | "user", name: ByteString, file: ByteString) => boolean,
+  ): readonly MayBeMoved[];
   hostHomeFault: typeof hostHomeFault;
   /** Why an account that is to be created, or to come into a jail, does not get its uid, which is that of a home that stays. */
   keptHome(
@@ -99,6 +105,8 @@ export interface FactContext {
   readonly isOwnFile: (file: ByteString) => boolean;
   /** True for the path of a declared or known jail. */
   readonly isJail: (path: ByteString) => boolean;
+  /** The declared jails that may be ones that nothing declares any more. */
+  readonly mayBeMoved: () => readonly MayBeMoved[];
   /** As twinFaults, of declared and known jails. */
   readonly twinOf: ReturnType<typeof twinFaults>;
 }

@@ -28,6 +28,7 @@ import { linkFix } from "./link-fix.ts";
 import type { DeclarationFacts, FactContext } from "./machine-facts.ts";
 import type { ReportMachine } from "./machine-findings.ts";
 import { reportGroupNames, reportGroups, reportNoGroup, takenNames } from "./machine-groups.ts";
+import { mayBeMovedAmong, reportMayBeMoved } from "./machine-moved.ts";
 import { formerUser, reportHome, reportKept, reportPlace, reportRenamed } from "./machine-place.ts";
 import { reportRefused, reportUnanswered } from "./machine-refused.ts";
 import { reportLacked, reportLostSections, reportProfiles } from "./machine-sections.ts";
@@ -70,7 +71,9 @@ function reportPath(subject: Subject, context: FactContext): void {
 function reportJail(section: IniSection, subject: Subject, isLost: boolean, context: FactContext): void {
   const { facts } = context;
   reportPath(subject, context);
-  if (answered(() => facts.exists(subject.name)) === false) reportAbsent(section, subject, context);
+  if (reportMayBeMoved(subject, context)) {
+    // Nothing else is known of it.
+  } else if (answered(() => facts.exists(subject.name)) === false) reportAbsent(section, subject, context);
   else reportMoved(subject, context);
   const profiles = isLost ? undefined : answered(facts.profiles);
   if (profiles !== undefined) reportProfiles(itemsOf(section, "sections"), profiles, context);
@@ -241,12 +244,13 @@ export function machineProblems(
   const isJail = (path: ByteString) => declared.has(path) || known().has(path);
   const twins = once(() => twinFaults({ declared, known: known() }, facts.placeOf));
   const twinOf = (path: ByteString) => twins()(path);
-  const context: FactContext = {
+  const files = new Set(ini.texts.map(({ file }) => file));
+  const about = {
     ...{ facts, report, sections: ini.sections, declared: [...declared], isJail, twinOf },
     users: namesOfKind([...meant, ...others], "user"),
-    isOwnFile: (file) => files.has(file) || answered(() => facts.exists(file)) === false,
+    isOwnFile: (file: ByteString) => files.has(file) || answered(() => facts.exists(file)) === false,
   };
-  const files = new Set(ini.texts.map(({ file }) => file));
+  const context: FactContext = { ...about, mayBeMoved: mayBeMovedAmong(subjects, about) };
   const byJail = Map.groupBy(answered(facts.jailedUsers) ?? [], ({ jail }) => jail);
   const users = namesOfKind(meant, "user");
   const takenIn = takenNames(subjects, (jail) => byJail.get(jail) ?? [], facts);

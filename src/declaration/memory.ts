@@ -291,7 +291,7 @@ export class Memory {
     const before = this.#jails.get(declared.path);
     const now = onceJailOf(declared, once, this.pathOf, directoryId);
     const id = directoryId ?? before?.directoryId;
-    this.#putJail(sameOr(before, { ...now, directoryId: id }));
+    this.#putJail(sameOr(before, { ...now, directoryId: id, formerly: (before ?? now).formerly }));
   }
 
   #addUser(user: DeclaredUser, work: Partial<UserWork> = {}): void {

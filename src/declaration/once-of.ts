@@ -27,6 +27,7 @@ export function onceJailOf(
   return {
     ...{ path, file: place.file, directoryId, sections: union(once?.sections, sections) },
     files: union(once?.files, files.map(pathOf)),
+    formerly: before === undefined ? [] : before.formerly,
     // Of another one, too: its lines in fstab(5) may be there.
     live: union(before?.live, live ?? []),
     // What is declared to be off is off.

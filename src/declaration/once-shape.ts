@@ -23,6 +23,8 @@ export const ONCE = {
           file: text,
           // Which directory it was, as jailIdOf; undefined while it is being made, or if that is not known.
           directoryId: { kind: "nullable", of: text, optional: true },
+          // Where it was before it was moved; undefined if that is not known, as of a jail that an earlier version knew.
+          formerly: { kind: "nullable", of: many, optional: true },
           sections: many,
           files: many,
           live: many,

@@ -15,6 +15,7 @@ import { absentFault } from "../declaration/compare/absent.ts";
 import { exchangedOf } from "../declaration/compare/exchanged.ts";
 import { hostHomeFault, missingHome } from "../declaration/compare/host-home.ts";
 import { DECLARED } from "../declaration/compare/intent.ts";
+import { mayBeMoved } from "../declaration/compare/may-be-moved.ts";
 import { strayFaultOf } from "../declaration/compare/stray.ts";
 import { formerFault, keptHomeFault, knownUids } from "../declaration/kept-fault.ts";
 import { DROP_INS } from "../declaration/known-file.ts";
@@ -149,6 +150,14 @@ export function machineFacts(claimants: Claimants, whyAbsent = absentFault): Dec
     isDirectory: (path) => isDirectory({ mode: host.lstat(path)?.mode ?? 0 }),
     groupsOf: (account) => memberships().groupsOf(account),
     absentFault: whyAbsent,
+    mayBeMoved: (declared, isLeaving) => {
+      const before = remembered();
+      return mayBeMoved({
+        ...{ declarations: [declared], before, accounts: accounts() },
+        leavingJails: before.jails.filter(({ path, file }) => isLeaving("jail", path, file)),
+        leavingUsers: before.users.filter(({ name, file }) => isLeaving("user", name, file)),
+      });
+    },
     movedFault: (jail) => recordedElsewhereAt(jail) ?? displaced(jail),
     jailAround: (path, isJail) => around()(path, isJail),
     ...{ linkIn, nameTarget, ownTarget, placeOf, hostHomeFault, strayFaultOf, missingHome },

@@ -25,6 +25,7 @@ const LOCAL = ["root", "toor", "bert", "odd name"];
 const GROUPS = ["users", "sudo", "jailed"];
 
 const facts: DeclarationFacts = {
+  mayBeMoved: () => [],
   userByName: (name) => ACCOUNTS.find((one) => one.name === name),
   userByUid: (uid) => ACCOUNTS.find((one) => one.uid === uid),
   groupByName: (name) =>

@@ -10,7 +10,7 @@ import type { KeptHome, Once, OnceJail, OnceUser } from "../once-shape.ts";
 import { besideAccounts } from "./closed-accounts.ts";
 import { fillingOf, requireExtras, requireFillable } from "./fillable.ts";
 import { type Planned, UserForesight } from "./foresee-user.ts";
-import { type Former, formerOf, type LeftIn, leavingOf, movedUsers } from "./former.ts";
+import { type Former, formerOf, type LeftIn, leavingJails, leavingOf, movedUsers } from "./former.ts";
 import type { Gone, Note } from "./former-jails.ts";
 import { ownersFirst } from "./former-lines.ts";
 import { tellOfGoing } from "./going.ts";
@@ -22,9 +22,9 @@ import type { JailState } from "./jail-state.ts";
 import { liveDirectories, requirePlaces } from "./live.ts";
 import { withJailState } from "./look.ts";
 import { userState } from "./look-user.ts";
-import { lostSectionsIn, Machine, othersText, type Scope } from "./machine.ts";
+import { lostSectionsIn, Machine, type Scope } from "./machine.ts";
 import { noLoginsIn } from "./no-logins.ts";
-import { notDeclared } from "./not-declared.ts";
+import { notDeclared, othersText } from "./not-declared.ts";
 import { OpenJails } from "./open-jails.ts";
 import { othersFilesIn } from "./others-files.ts";
 import { rememberingRules } from "./own-rules.ts";
@@ -174,7 +174,7 @@ const machineFor = (
 ) =>
   new Machine({
     ...{ remembered, declarations: all, isWhole: scope.usual || scope.others !== undefined },
-    left: scope.left,
+    ...{ left: scope.left, jailsLeaving: (before) => leavingJails(all, before, scope) },
     leaving: (before) => leavingOf(all, before, scope),
   });
 

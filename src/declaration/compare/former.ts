@@ -78,6 +78,16 @@ export function leavingOf(
   return before.users.filter(({ name, file }) => !users.has(name) && isInScope(file, files, usual));
 }
 
+/** The same of jails. */
+export function leavingJails(
+  declarations: readonly Declaration[],
+  before: Once,
+  { files, usual }: Pick<Scope, "files" | "usual">,
+): OnceJail[] {
+  const jails = new Set(declarations.flatMap((one) => one.jails.map(({ path }) => path)));
+  return before.jails.filter(({ path, file }) => !jails.has(path) && isInScope(file, files, usual));
+}
+
 /**
  * What was declared once by the files of the scope, is not in any declaration, and is there, or is to be forgotten; and why
  * jails and users of these stay, as far as that is known without `prune`.
@@ -131,8 +141,8 @@ export function formerOf(
     }
     return [...left, formerUser(once, leave.fate, prune, () => machine.accounts.userByName(name))];
   });
-  const candidates = before.jails.filter(
-    ({ path, file }) => !jails.has(path) && isInScope(file, files, usual) && !machine.hasMovedTo(path),
+  const { moved, others: candidates } = machine.movedJails.among(
+    leavingJails(declarations, before, { files, usual }).filter(({ path }) => !machine.hasMovedTo(path)),
   );
   const staying = former.flatMap((one) => (one.of === "user" ? (one.stays ?? []) : []));
   const frees = new Set(former.flatMap((one) => (one.of === "user" ? (one.frees ?? []) : [])));
@@ -151,9 +161,9 @@ export function formerOf(
   });
   return {
     former: [...former, ...gone.former],
-    faults: prune ? causesFirst(gone.faults, [...faults, ...faultsOf(out)]) : [],
+    faults: prune ? causesFirst([...moved, ...gone.faults], [...faults, ...faultsOf(out)]) : [],
     forgotten: [...forgotten, ...gone.forgotten],
-    ...{ settled, out, notes: [...notes, ...gone.notes, ...(prune ? [] : faults.map(asNote))] },
+    ...{ settled, out, notes: [...notes, ...gone.notes, ...(prune ? [] : asNotes([...faults, ...moved]))] },
   };
 }
 
@@ -166,12 +176,12 @@ const filesOf = ({ path, file }: OnceJail, former: readonly Former[]) =>
 
 const faultsOf = (out: readonly TakenOut[]): Fault[] => out.flatMap(({ fault }) => fault ?? []);
 
-/** Why a user would stay, with why its jail cannot be used. */
-const asNote = ({ of, name, message, cause }: Fault): Note => ({
-  of,
-  name,
-  message: cause === undefined ? message : `${message}: ${cause.message}`,
-});
+/** Why jails and users would stay, with why the jail of a user cannot be used. */
+const asNotes = (faults: readonly Fault[]): Note[] =>
+  faults.map(({ of, name, message, cause }) => ({
+    ...{ of, name },
+    message: cause === undefined ? message : `${message}: ${cause.message}`,
+  }));
 
 /** What declared users have left in jails that they were declared in before, and the jails where that is nothing. */
 export function movedUsers(users: readonly DeclaredUser[], before: Once, machine: Machine, jails: OpenJails) {

@@ -35,7 +35,15 @@ export function withoutDoubtful(all: readonly OnceUser[], machine: Machine) {
     if (machine.known.doubts.has(once.name)) return false;
     const { name, jail } = once;
     const account = answered(() => machine.accounts.userByName(name));
-    const why = hiddenFault(once, machine) ?? (account && machine.mayBe.fault(account));
+    const moved = machine.movedJails.faultOf(
+      account === undefined ? jail : (jailOfHome(account.home) ?? jail),
+    );
+    // What is known of one who has no account stays known.
+    if (account === undefined && moved !== undefined) return false;
+    const why =
+      hiddenFault(once, machine) ??
+      (account && machine.mayBe.fault(account)) ??
+      (moved && { ...moved, code: "doubtful-account" });
     if (why !== undefined) faults.push({ of: "user", name, jail, ...stays(why) });
     return why === undefined;
   });

@@ -25,17 +25,18 @@ import type { ReservedUids } from "../../system/login-defs.ts";
 import { processesByUid } from "../../system/processes.ts";
 import { HostSources } from "../../transfer/host.ts";
 import { SECTIONS_FILE } from "../../transfer/sections.ts";
-import { type Fault, listed } from "../change.ts";
+import type { Fault } from "../change.ts";
 import { KeptHomes } from "../kept-homes.ts";
 import type { Declaration, DeclaredUser } from "../model.ts";
 import { NOTHING } from "../once.ts";
-import type { KeptHome, Once, OnceUser } from "../once-shape.ts";
+import type { KeptHome, Once, OnceJail, OnceUser } from "../once-shape.ts";
 import { UidOwners } from "../uid-owners.ts";
 import { homesIn, reservedBy, UidsInJails } from "../uids-in-jails.ts";
 import { absentFault } from "./absent.ts";
 import { type Followed, withExchanged } from "./exchanged.ts";
 import type { SectionNeeds } from "./jail.ts";
 import { MayBe } from "./may-be.ts";
+import { MovedJails } from "./may-be-moved.ts";
 
 /** The directory of drop-ins of the machine's jk_chrootsh.ini. */
 export const SETTINGS_DROP_INS = `${CONFIG_DIRECTORY}/jk_chrootsh.d`;
@@ -79,13 +80,17 @@ export interface Scope {
   readonly declarations: readonly Declaration[];
   /** Those who are declared no more. */
   readonly leaving: (before: Once) => readonly OnceUser[];
+  readonly jailsLeaving: (before: Once) => readonly OnceJail[];
   /** No other file declares anybody. */
   readonly isWhole: boolean;
   /** As leftMoves gave it, if somebody has asked already. */
   readonly left?: readonly LeftMove[] | undefined;
 }
 
-const NOBODY: Scope = { remembered: NOTHING, declarations: [], leaving: () => [], isWhole: false };
+const NONE = () => [];
+const NOBODY: Scope = {
+  ...{ remembered: NOTHING, declarations: [], leaving: NONE, jailsLeaving: NONE, isWhole: false },
+};
 
 /** What jails and users of this machine are compared with; each file is read once. */
 export class Machine extends HostSources {
@@ -201,6 +206,13 @@ export class Machine extends HostSources {
     goes: (name, uid) => this.#freed.get(uid) === name,
   });
 
+  /** The declared jails that are not there, and may be ones that nothing declares. */
+  readonly movedJails = new MovedJails(() => ({
+    ...{ declarations: this.declared.declarations, before: this.known.before, accounts: this.accounts },
+    leavingJails: this.declared.jailsLeaving(this.known.before),
+    leavingUsers: this.declared.leaving(this.known.before),
+  }));
+
   readonly #leaving = once(
     () => new Map(this.declared.leaving(this.known.before).map((one) => [one.name, one])),
   );
@@ -271,20 +283,6 @@ export class Machine extends HostSources {
     operand.includes("/")
       ? normalPath(operand)
       : this.#paths.getOrInsertComputed(operand, () => searchPath(this.#host(), operand));
-}
-
-/** Those who live in a jail and are not declared in it, printable; without those who `leave`. */
-export function othersText(
-  path: ByteString,
-  users: readonly DeclaredUser[],
-  machine: Machine,
-  leave: ReadonlySet<ByteString>,
-): string[] {
-  const names = new Set(users.map(({ name }) => name));
-  const others = (machine.byJail.get(path) ?? [])
-    .map(({ name }) => name)
-    .filter((name) => !(names.has(name) || leave.has(name)));
-  return others.length === 0 ? [] : [`jail ${display(path)}: users ${listed(others)}`];
 }
 
 /** What is wrong with the file of sections, told of the first jail that has any. */

@@ -8,7 +8,7 @@ import { knownJails } from "../../jail/record/registry.ts";
 import { adviceAt } from "../../system/exchange.ts";
 import { jailOfHome } from "../../system/separator.ts";
 import { type Change, changeText, type Fault, listed, nameOf } from "../change.ts";
-import type { Declaration } from "../model.ts";
+import type { Declaration, DeclaredUser } from "../model.ts";
 import { isInScope } from "../once.ts";
 import type { Once } from "../once-shape.ts";
 import { isReadable } from "../read.ts";
@@ -111,6 +111,20 @@ function undeclaredJails(
     });
 }
 
+/** Those who live in a jail and are not declared in it, printable; without those who `leave`. */
+export function othersText(
+  path: ByteString,
+  users: readonly DeclaredUser[],
+  machine: Machine,
+  leave: ReadonlySet<ByteString>,
+): string[] {
+  const names = new Set(users.map(({ name }) => name));
+  const others = (machine.byJail.get(path) ?? [])
+    .map(({ name }) => name)
+    .filter((name) => !(names.has(name) || leave.has(name)));
+  return others.length === 0 ? [] : [`jail ${display(path)}: users ${listed(others)}`];
+}
+
 /** Why a declared jail is not made whose user is in one that was declared once, and what to type if that has a new name. */
 export function newName(user: ByteString, from: ByteString, jail: ByteString) {
   const [old, now] = [shellWord(from), shellWord(jail)];
@@ -127,7 +141,7 @@ export function newName(user: ByteString, from: ByteString, jail: ByteString) {
 function renamedJails(
   declarations: readonly Declaration[],
   before: Once,
-  { accounts }: Pick<Machine, "accounts">,
+  { accounts, movedJails }: Pick<Machine, "accounts" | "movedJails">,
 ): ReadonlyMap<ByteString, Fault> {
   const declared = new Set(declarations.flatMap(({ jails }) => jails.map(({ path }) => path)));
   const former = new Set(before.jails.flatMap(({ path }) => (declared.has(path) ? [] : path)));
@@ -140,6 +154,8 @@ function renamedJails(
     const about = { of: "jail", name: jail, jail, code: "in-another-jail" } as const;
     renamed.set(jail, { ...about, ...newName(name, from, jail) });
   }
+  for (const { jail, fault } of movedJails.all())
+    if (!renamed.has(jail)) renamed.set(jail, { of: "jail", name: jail, jail, ...fault });
   return renamed;
 }
 

@@ -21,7 +21,7 @@ export const hasPrograms = (root: JailRoot): boolean =>
  * True if a directory has what makes it a jail, also without a record: accounts, or programs. A boot creates the mount points of a
  * live jail, and mounts on them, also where the file system of the jail is missing.
  */
-function hasContents(root: JailRoot): boolean {
+export function hasContents(root: JailRoot): boolean {
   if (isIn(root)("/etc/passwd")) return true;
   const usr = answered(() => lookUp(root, "/usr"))?.stat;
   return usr?.mountId === root.top.stat.mountId && !isEmptyAt(root, "/usr");

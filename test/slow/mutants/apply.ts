@@ -27,6 +27,7 @@ const RENAMED_LEAVES = "e2e/apply-renamed-leaves.test.ts";
 const INTO_DIRECTORY = "e2e/apply-into-directory.test.ts";
 const RENAMED_LIMITS = "e2e/apply-renamed-limits.test.ts";
 const MAY_BE = "e2e/apply-may-be.test.ts";
+const MOVED_AND_RENAMED = "e2e/apply-moved-and-renamed.test.ts";
 const WAITS = "e2e/directory-waits.test.ts";
 const LEAVES_THERE = "e2e/apply-renamed-directory-leaves.test.ts";
 const RENAMED_THERE = "e2e/apply-renamed-directory.test.ts";
@@ -324,7 +325,15 @@ export const APPLY: readonly Mutant[] = [
     ["if (!isFree && isDoubtful) continue;", "if (!isFree) continue;"],
   ]),
   ...within("src/declaration/compare/hidden.ts", MAY_BE, [
-    ["?? (account && machine.mayBe.fault(account))", ""],
+    ["(account && machine.mayBe.fault(account))", "undefined"],
+  ]),
+  ...within("src/declaration/compare/hidden.ts", MOVED_AND_RENAMED, [
+    ['(moved && { ...moved, code: "doubtful-account" })', "undefined"],
+  ]),
+  ...within("src/declaration/compare/may-be-moved.ts", MOVED_AND_RENAMED, [
+    ["once.formerly?.includes(jail) === true ? PATH :", ""],
+    ["formerly === undefined || baseName(home) === user.name", "true"],
+    ["formerly === undefined || baseName(home) === user.name", "false"],
   ]),
   ...within("src/declaration/compare/may-be.ts", MAY_BE, [
     ["if (other !== undefined) byName.set(other.name, user);", ""],
@@ -1335,7 +1344,7 @@ export const APPLY: readonly Mutant[] = [
   ]),
   ...within("src/declaration/compare/former.ts", MOVED_BACK, [
     [" || machine.isMovedTo(jail, one.jail)", ""],
-    [" && !machine.hasMovedTo(path)", ""],
+    [".filter(({ path }) => !machine.hasMovedTo(path))", ""],
   ]),
   ...within("src/profile/sections.ts", LOST_SECTIONS, [
     ["if (unknown.length === 0) return undefined;", ""],
