@@ -12,6 +12,7 @@ import { jailedUsers } from "../jail/accounts/jailed-users.ts";
 import { jailIdAt } from "../jail/fs/directory-id.ts";
 import { isMounted } from "../jail/fs/live-mounts.ts";
 import { isDirectory, type JailRoot, openJailRoot } from "../jail/fs/walk.ts";
+import { movedFromBareTo } from "../jail/record/bare.ts";
 import { declaredDirectories } from "../jail/record/declared-file.ts";
 import { mountsOf } from "../jail/record/live.ts";
 import { openManifest } from "../jail/record/manifest.ts";
@@ -20,6 +21,7 @@ import { followRemedy } from "../jail/record/named-jail.ts";
 import { type KnownJail, knownJails, REGISTRY } from "../jail/record/registry.ts";
 import { othersMounts } from "../jails/others-mounts.ts";
 import { collectOwners, isAsPut, ownerName } from "../jails/owners.ts";
+import { passwdByName } from "../system/accounts.ts";
 import { adviceAt } from "../system/exchange.ts";
 import { asideCommand } from "../system/free-name.ts";
 import { usualSkeleton } from "../system/login-defs.ts";
@@ -32,7 +34,7 @@ const KEYS = ["/.ssh", "/.ssh/authorized_keys"];
 
 /** The error of a move to a directory that has what is recorded of a jail, if another one is at the old path. As remade. */
 export function remadeError(record: KnownJail, to: ByteString): JailkitError | undefined {
-  const found = remade(record, to);
+  const found = remade(record, to) ?? bare(record.jail.path, to);
   if (found === undefined) return undefined;
   const message = `${display(record.jail.path)}: still exists, so it was not moved; ${found.message}`;
   return new JailkitError("not-moved", 1, message, undefined, found.remedy);
@@ -43,8 +45,17 @@ export const remadeFor = (from: ByteString, to: ByteString): ReturnType<typeof r
   answered(() => {
     const record = knownJails().find(({ jail }) => jail.path === from);
     const found = record && remade(record, to);
-    return found !== undefined && haveSameUser(from, to) ? found : undefined;
+    if (found !== undefined) return haveSameUser(from, to) ? found : undefined;
+    return record !== undefined && haveUserOf(from, to) ? bare(from, to) : undefined;
   });
+
+/** The same where another directory is at the old path, with nothing of what is recorded. */
+function bare(from: ByteString, to: ByteString): ReturnType<typeof remade> {
+  const way = movedFromBareTo(from, to);
+  if (way === undefined) return undefined;
+  const what = `${quoted(to)} has what is recorded of it, and the directory that is there now has nothing of that`;
+  return { message: `${what}: ${way.text}`, remedy: way.remedy };
+}
 
 /**
  * What a directory is that has what is recorded of a jail, where another one is at the path of that: where a jail was moved
@@ -82,6 +93,14 @@ function haveSameUser(...jails: readonly ByteString[]): boolean {
     return readJailAccounts(root).users.flatMap(({ name, uid }) => (uid === 0 ? [] : `${name}:${uid}`));
   });
   return lines.some((line) => others.includes(line));
+}
+
+/** True if an account in the jail at a path has a line in another one, with the same uid. */
+function haveUserOf(from: ByteString, to: ByteString): boolean {
+  using root = openJailRoot(to);
+  const lines = readJailAccounts(root).users.map(({ name, uid }) => `${name}:${uid}`);
+  const there = jailedUsers().filter(({ jail }) => jail === from);
+  return there.some(({ name }) => lines.includes(`${name}:${passwdByName(name)?.uid}`));
 }
 
 /** True for another directory than the one of a record that may be the jail of before: no jail that is known is there. */

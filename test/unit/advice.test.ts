@@ -92,6 +92,8 @@ const ALLOWED: Readonly<Record<string, string>> = {
   "${make} && ${show} || ! rm -f ${operands(copy)}": "of the copy that the same command has made",
   rmdir: "of a mount point, which has nothing in it",
   "rmdir ${operands(place)}": "of a mount point, which has nothing in it",
+  "rmdir ${operands(from)}":
+    "of an empty directory that came to the path of a jail: rmdir(1) removes no other",
   "find ${word} -uid ${uid} ! -type f ! -type d -delete":
     "of a link, FIFO or socket that nobody has any more",
   "find ${word} -maxdepth 1 -uid ${uid} -type f -exec chmod go-w {} + -o -uid ${uid} ! -type d -delete":

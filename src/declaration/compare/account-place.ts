@@ -6,7 +6,7 @@ import { answered } from "../../cli/error.ts";
 import type { Remedy } from "../../cli/remedy.ts";
 import { operands, shellWord } from "../../cli/shell-word.ts";
 import { lookUp, withTree } from "../../jail/fs/look.ts";
-import { movedFault } from "../../jail/record/displaced.ts";
+import { exchangedAt, movedFault } from "../../jail/record/displaced.ts";
 import { followLink, followRemedy } from "../../jail/record/named-jail.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { jailOfHome, joinHome, splitHome } from "../../system/separator.ts";
@@ -80,7 +80,7 @@ function linkFault(there: ByteString, jail: ByteString) {
 /** The command that brings back a jail that is missing, or lets all follow it to where it is now. */
 function findLost(there: ByteString, jail: ByteString) {
   const fault = isMissing(there) ? absentFault(there, [jail]) : linkFault(there, jail);
-  if (fault === undefined) return findRemade(there, jail);
+  if (fault === undefined) return findRemade(there, jail) ?? findExchanged(jail);
   const { remedy } = fault;
   const how = fault.code === "moved" ? "it was moved; let all follow it, with" : "mount it, with";
   const why = `which is not there any more: ${how}: ${remedy}`;
@@ -96,6 +96,17 @@ function findRemade(there: ByteString, jail: ByteString) {
   const message = `its users are in the jail ${quoted(there)}, ${why}`;
   const fault: FaultText = { code: "moved", ...found, message };
   return { why, remedy: found.remedy, of: { jail, fault } };
+}
+
+/** The same of a jail that is at the path of another one: nobody leaves for it. */
+function findExchanged(jail: ByteString) {
+  const fault = exchangedAt(jail);
+  if (fault === undefined) return undefined;
+  return {
+    why: `and the declared one is not where it was: ${fault.message}`,
+    remedy: fault.remedy,
+    of: { jail, fault },
+  };
 }
 
 const lostJails = new Map<string, ReturnType<typeof findLost>>();

@@ -5,8 +5,8 @@ import { operands } from "../../cli/shell-word.ts";
 import { linkIn } from "../../jail/fs/leads-into.ts";
 import { type JailMount, jailMounts } from "../../jail/fs/unmount.ts";
 import { exchangedAt } from "../../jail/record/displaced.ts";
-import { isBare, unmounted } from "../../jail/record/emptied.ts";
-import { followLink, followRemedy } from "../../jail/record/named-jail.ts";
+import { unmounted } from "../../jail/record/emptied.ts";
+import { followRemedy } from "../../jail/record/named-jail.ts";
 import { readRegistry } from "../../jail/record/registry.ts";
 import { planDelete } from "../../jails/delete-plan.ts";
 import type { LeftHome } from "../../jails/delete-request.ts";
@@ -20,8 +20,8 @@ import { keptElsewhere } from "../kept-where.ts";
 import type { DeclaredUser } from "../model.ts";
 import type { KeptHome, OnceJail } from "../once-shape.ts";
 import { requireNoHomeIn, requireNothingElse } from "../other-things.ts";
-import { absentFault, unmountedFault } from "./absent.ts";
 import { closedFiles } from "./closed-accounts.ts";
+import { lostFault, movedInto } from "./former-away.ts";
 import {
   declareAgain,
   elsewhereText,
@@ -88,16 +88,17 @@ export function formerJails(candidates: readonly OnceJail[], means: Means) {
   const recorded = new Set(known.map(({ jail }) => jail.path));
   const going = new Set<ByteString>();
   const staying = new Set<ByteString>();
+  const isAway = movedInto(means.declared);
   // A jail in another one first, which is not deleted before.
   for (const once of candidates.toSorted((a, b) => b.path.length - a.path.length)) {
     if (!recorded.has(once.path)) {
-      if (damaged.length === 0) forgotten.push({ of: "jail", name: once.path });
+      if (damaged.length === 0 && !isAway(once)) forgotten.push({ of: "jail", name: once.path });
       continue;
     }
     const about = { of: "jail", name: once.path, jail: once.path } as const;
     // Of one that has exchanged its path with another, it is known which one it is.
     if (isOther(once) && exchangedAt(once.path) === undefined) {
-      forgotten.push({ of: "jail", name: once.path, isOther: true });
+      if (!isAway(once)) forgotten.push({ of: "jail", name: once.path, isOther: true });
       const message = `the jail stays, as it may be another one than was declared; jailkit delete ${operands(once.path)} removes it`;
       notes.push({ of: "jail", name: once.path, message });
       continue;
@@ -173,7 +174,7 @@ function fateOfJail(once: OnceJail, means: Means, isEmptiedFirst: boolean): Jail
     return prune ? { homes: [], fault } : { homes: [], note: fault.message };
   }
   const known = prune ? undefined : whyNotPruned(path, isHere, means);
-  const isAt = (place: ByteString) => known?.remedy === followRemedy(path, place);
+  const isAt = (place: ByteString) => known?.remedy?.endsWith(followRemedy(path, place)) === true;
   if (known !== undefined)
     return { homes: [], note: stays(known).message, isTold: [...inhabitants.keys()].some(isAt) };
   const left = leftIn(path, kept, means.isLeft);
@@ -233,15 +234,6 @@ const hasUsers = (names: readonly ByteString[]): FaultText => ({
   code: "has-users",
   message: `users live in it whom --prune does not take out (${listed(names)})`,
 });
-
-/** Why a jail cannot be used that is not here, or is an empty directory in its place. */
-function lostFault(jail: ByteString, isHere: boolean, inhabitants: Means["inhabitants"]) {
-  if (!isHere) return absentFault(jail, [...inhabitants.keys()]);
-  const follow = followLink(jail, false);
-  if (follow !== undefined)
-    return { code: "moved", message: `it was moved: ${follow}`, remedy: follow } as const;
-  return exchangedAt(jail) ?? (isBare(jail) ? unmountedFault(unmounted(jail)) : undefined);
-}
 
 /**
  * Why a jail would not be deleted after these users have left, and homes have gone: by what its deletion says. A run that is not

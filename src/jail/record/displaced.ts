@@ -14,6 +14,7 @@ import { jailOfHome } from "../../system/separator.ts";
 import { jailIdAt, jailIdOf, MAY_BE_OTHER } from "../fs/directory-id.ts";
 import { mountRemedy } from "../fs/unmounted.ts";
 import type { JailRoot } from "../fs/walk.ts";
+import { isRemovable, wayPast } from "./bare.ts";
 import { type DeclaredDirectory, declaredDirectories } from "./declared-file.ts";
 import { followLink, followRemedy } from "./follow.ts";
 import { formerPath, isRecorded, mayHaveMoved } from "./moved.ts";
@@ -45,6 +46,13 @@ export function recordedElsewhere(root: JailRoot, id: ByteString): MovedFault | 
 /** True if `jailkit adopt --moved` takes what is at the second path for the jail that was at the first. */
 const canFollow = (from: ByteString, to: ByteString): boolean =>
   isMissing(from) ? mayHaveMoved(from, to) : followLink(from, true) === followRemedy(from, to);
+
+/** As movedFault, where an empty directory has come to the old path since; `where`: the other one of both paths, in words. */
+function movedFromEmpty(from: ByteString, to: ByteString, where: string): MovedFault {
+  const { text, remedy } = wayPast(from, to);
+  const message = `it was moved, ${where}: ${text}`;
+  return { code: "moved", message, remedy, isExchanged: true };
+}
 
 /** True if root alone can exchange these paths, and mv(1) renames what is there. */
 function areRenamed(paths: readonly ByteString[]): boolean {
@@ -120,12 +128,16 @@ export class Displaced {
     const whose = this.#ownerOf(path);
     if (whose !== undefined) {
       if (this.#mayFollow(whose, path)) return movedFault(whose, path);
+      if (this.#isLeft(whose, path))
+        return movedFromEmpty(whose, path, `from ${quoted(whose)}, where another directory is now`);
       return this.#moveBack(`its directory is that of the jail ${quoted(whose)}`, path, path);
     }
     const place = this.#placeOf(path);
     if (place === undefined) return own === undefined ? this.#byUsers(path) : undefined;
     const remedy = followRemedy(path, place);
     if (this.#mayFollow(path, place)) return { code: "moved", message: `it was moved: ${remedy}`, remedy };
+    if (this.#isLeft(path, place))
+      return movedFromEmpty(path, place, `to ${quoted(place)}, and another directory is here now`);
     return this.#moveBack(`its directory is at ${quoted(place)} now, the path of another jail`, path, place);
   }
 
@@ -169,15 +181,27 @@ export class Displaced {
 
   /** True if no other jail than the moved one has a right to its new path. */
   #mayFollow(from: ByteString, to: ByteString): boolean {
+    return this.#isFree(from, to) && answered(() => canFollow(from, to)) === true;
+  }
+
+  /** The same if an empty directory is at the old path. */
+  #isLeft(from: ByteString, to: ByteString): boolean {
+    return this.#isFree(from, to) && isRemovable(from) && answered(() => isOrMayBe(from, to)) === true;
+  }
+
+  #isFree(from: ByteString, to: ByteString): boolean {
     const [own, other] = [this.#own.get(from), this.#own.get(to)];
-    return (other === undefined || other === own) && answered(() => canFollow(from, to)) === true;
+    return other === undefined || other === own;
   }
 
   /** `at`: where the directory is that the fault of `path` is about. */
   #moveBack(what: string, path: ByteString, at: ByteString): MovedFault {
     const chain = this.#chainAt(at);
     const remedy = renames(answered(() => this.#movesBack(chain)) ?? []);
-    const teller = chain.filter((one) => this.#own.has(one)).sort()[0] ?? path;
+    const known = new Set([...this.known(), ...this.#own.keys()]);
+    // One that is declared alone is found by nothing but its own path.
+    const isFound = chain.every((one) => known.has(one));
+    const teller = (isFound ? chain.filter((one) => this.#own.has(one)).sort()[0] : undefined) ?? path;
     return toldBy(teller, path, what, remedy);
   }
 
@@ -247,6 +271,12 @@ export function requireInPlace(path: ByteString, root?: JailRoot, exitStatus = 1
     undefined,
     fault.remedy,
   );
+}
+
+/** True if no record says that what is at the second path is not the jail which was at the first. */
+function isOrMayBe(from: ByteString, to: ByteString): boolean {
+  const record = knownJails().find(({ jail }) => jail.path === from);
+  return record === undefined || isRecorded(to, record);
 }
 
 /** True if the record of a jail that was never declared is that of the directory at another path. */

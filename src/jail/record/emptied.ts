@@ -1,14 +1,15 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { isMissing, statIfPresent } from "../../../ffi/files.ts";
-import { display } from "../../cli/display.ts";
+import { display, quoted } from "../../cli/display.ts";
 import { answered } from "../../cli/error.ts";
 import type { Remedy } from "../../cli/remedy.ts";
 import { operands } from "../../cli/shell-word.ts";
 import { isEmptyAt, isIn, lookUp } from "../fs/look.ts";
 import { mountRemedy, unmountedReason } from "../fs/unmounted.ts";
-import { type JailRoot, openJailRoot } from "../fs/walk.ts";
+import type { JailRoot } from "../fs/walk.ts";
+import { isBare, movedFromBare } from "./bare.ts";
 import type { ManifestContent } from "./manifest.ts";
-import { hasRecord, isInPlaceOf } from "./registry.ts";
+import { hasRecord } from "./registry.ts";
 
 // Without these no program runs and no account is found.
 const NEEDED = /^\/(etc|usr|bin|lib[^/]*)(?:\/|$)/;
@@ -47,16 +48,6 @@ export function isEmptied(root: JailRoot, content: Pick<ManifestContent, "entrie
   return tops.size > 0 && [...tops].every((name) => statIfPresent(root.fd, name) === undefined);
 }
 
-/**
- * True if another directory than was recorded is at the path of a jail, with nothing of what that has: of the mount points that
- * fstab(5) does not name, as of ZFS, nothing else is known.
- */
-export const isBare = (jail: ByteString): boolean =>
-  answered(() => {
-    using root = openJailRoot(jail);
-    return isInPlaceOf(root);
-  }) ?? false;
-
 /** Why the contents of a jail may be elsewhere, and the command that mounts them, if it is known. */
 interface Unmounted {
   readonly message: string;
@@ -77,7 +68,11 @@ export function unmounted(jail: ByteString): Unmounted | undefined {
 /** The same, without a look at fstab(5). */
 function elsewhere(jail: ByteString): Unmounted | undefined {
   if (!isBare(jail)) return undefined;
-  const message = `another directory is there, with nothing of what the recorded one has: if that has a file system of its own, it is to be mounted; if the jail was deleted: ${forgetCommand(jail)}`;
+  const what = "another directory is there, with nothing of what the recorded one has";
+  const moved = movedFromBare(jail);
+  if (moved !== undefined)
+    return { message: `${what}, which is at ${quoted(moved.to)} now: ${moved.text}`, remedy: moved.remedy };
+  const message = `${what}: if that has a file system of its own, it is to be mounted; if the jail was deleted: ${forgetCommand(jail)}`;
   return { message, remedy: undefined };
 }
 

@@ -59,6 +59,7 @@ const OFF = "e2e/apply-off.test.ts";
 const ONE_RUN = "e2e/apply-one-run.test.ts";
 const LOST_FILES = "e2e/apply-lost-files.test.ts";
 const LOST_SECTIONS = "e2e/apply-lost-sections.test.ts";
+const IN_PLACE = "e2e/adopt-in-place.test.ts";
 const EXCHANGED_JAILS = "e2e/exchanged-jails.test.ts";
 const MOVED_BACK = "e2e/apply-moved-back.test.ts";
 const LOST_SHELL = "e2e/apply-lost-shell.test.ts";
@@ -261,7 +262,9 @@ export const APPLY: readonly Mutant[] = [
     ["if (isHere && declared.length > 0) {", "if (false) {"],
     ["prune && deleteHomes && !isTaken ? left", "prune && deleteHomes ? left"],
   ]),
-  ...within("src/declaration/compare/former-jails.ts", LEAVES, [["if (damaged.length === 0)", "if (false)"]]),
+  ...within("src/declaration/compare/former-jails.ts", LEAVES, [
+    ["if (damaged.length === 0 &&", "if (false &&"],
+  ]),
   ...within("src/declaration/compare/exchanged.ts", "e2e/apply-exchanged-names.test.ts", [
     ["if (uid !== undefined) return uid === account.uid;", "if (uid !== undefined) return true;"],
     ["unclear.length === 0 && ", ""],
@@ -656,6 +659,21 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/compare/former-jails.ts", "e2e/apply-displaced.test.ts", [
     [" && exchangedAt(once.path) === undefined", ""],
   ]),
+  ...within("src/declaration/compare/account-place.ts", IN_PLACE, [[" ?? findExchanged(jail)", ""]]),
+  ...within("src/declaration/compare/former-jails.ts", IN_PLACE, [
+    ["if (!isAway(once)) forgotten.push", "forgotten.push"],
+  ]),
+  ...within("src/declaration/compare/former-away.ts", IN_PLACE, [
+    ["if (copied !== undefined) return", "if (copied === null) return"],
+  ]),
+  ...within("src/jail/record/bare.ts", IN_PLACE, [
+    ["isEmptyDirectory) &&\n      !isMountPoint(path)", "isEmptyDirectory)"],
+    ["found === undefined || isMountPoint(found)", "found === undefined"],
+  ]),
+  ...within("src/jail/record/displaced.ts", IN_PLACE, [
+    ["if (this.#isLeft(whose, path))", "if (whose === null)"],
+    ["(isFound ? chain", "(chain.length > 0 ? chain"],
+  ]),
   ...within("src/jail/record/displaced.ts", "e2e/apply-displaced.test.ts", [
     ["return from !== undefined && mountRemedy(from) === undefined ?", "return from === null ?"],
     ["if (whose !== undefined) {", "if (whose === null) {"],
@@ -729,7 +747,7 @@ export const APPLY: readonly Mutant[] = [
     ["like.size === usage.size", "true"],
   ]),
   ...within("src/declaration/compare/account-place.ts", "e2e/adopt-remade.test.ts", [
-    ["return findRemade(there, jail);", "return undefined;"],
+    ["return findRemade(there, jail) ??", "return"],
   ]),
   ...within("src/tools/jailkit-adopt.ts", "e2e/adopt-killed.test.ts", [
     ["    followMove(move, told);\n", "    followRecord(move, told);\n    followMove(move, told);\n"],
