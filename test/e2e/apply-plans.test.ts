@@ -79,7 +79,8 @@ test("a new account is planned once, also with keys and a home that is there", (
     const trace = ["strace", "-f", "-qq", "-o", "/root/trace", "-P", "/etc/passwd", "-e", "trace=openat"];
     const { status, stdout } = m.run([...trace, "jailkit", "apply", "--check"]);
     expect([status, stdout]).toEqual([10, expect.stringContaining("+ user x")]);
-    return m.read("/root/trace").split("\n").length;
+    // Not the end of a process that looked at keyrings.
+    return m.read("/root/trace").match(/ openat\(/g)?.length ?? 0;
   };
   expect(lookUps(`authorized_keys = ${KEYS[0]}\n`)).toBe(lookUps(""));
   m.remove("/etc/jailkit/jails.d/new.ini");
