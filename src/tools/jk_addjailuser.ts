@@ -2,8 +2,8 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
 import { statIfPresent } from "../../ffi/files.ts";
 import { absolute } from "../../ffi/guard.ts";
-import { jsonText } from "../cli/display.ts";
-import { describeError, isReported, UsageError } from "../cli/error.ts";
+import { display, jsonText } from "../cli/display.ts";
+import { answered, describeError, isReported, JailkitError, UsageError } from "../cli/error.ts";
 import {
   BUSY_STATUS,
   DRY_RUN_WITHOUT_LETTER,
@@ -13,6 +13,7 @@ import {
   VERBOSE,
 } from "../cli/options.ts";
 import { printError } from "../cli/output.ts";
+import type { Remedy } from "../cli/remedy.ts";
 import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
 import { tellCreated } from "../declaration/follow-move.ts";
@@ -20,7 +21,9 @@ import { keptFault, uidsHere } from "../declaration/kept-fault.ts";
 import { KeptHomes } from "../declaration/kept-homes.ts";
 import type { DeclaredUser } from "../declaration/model.ts";
 import { readOnce } from "../declaration/once.ts";
-import { uidOwnersHere } from "../declaration/uid-owners.ts";
+import { placeText } from "../declaration/place-of-fault.ts";
+import { declaredHere } from "../declaration/read.ts";
+import { uidOfOther, uidOwnersHere } from "../declaration/uid-owners.ts";
 import { reservedBy, UidsInJails } from "../declaration/uids-in-jails.ts";
 import { examineLogin } from "../explain/examine.ts";
 import { createdHome, homeFault } from "../explain/home-fault.ts";
@@ -114,7 +117,7 @@ export const tool = defineTool({
     ...BUSY_STATUS,
   },
   notes:
-    "Most options are those of useradd(8), which creates the account. Without -u it does not get the uid of an account that jailkit-apply(8) created and that is gone, as long as its home or other files in jails may have it, nor one that a line of the jail's etc/passwd has, or something beside the new home.",
+    "Most options are those of useradd(8), which creates the account. Without -u it does not get the uid of an account that jailkit-apply(8) created and that is gone, as long as its home or other files in jails may have it, nor one that a line of the jail's etc/passwd has, or something beside the new home. The uid of a user whom a file of jails.d declares, and whose account is not there, is refused, also with -o: the files of that user would be those of the new account.",
   root: 5,
   run({ options, operands }) {
     const { jail, name } = jailAndUser(options.jail, operands);
@@ -129,6 +132,7 @@ export const tool = defineTool({
     const values = { ...options, name, uidInstead, skel: options.skel && absolute(options.skel) };
     const account = planNewAccount(root, values, access);
     for (const line of newAccountWarnings(values)) run.warn(line);
+    if (options.uid !== undefined) requireNobodysUid(account);
     if (options.uid !== undefined && !options.nonUnique) warnOfKept(account, run);
     let { user } = account;
     let accessLines: readonly ByteString[] = account.plan.lines;
@@ -176,6 +180,24 @@ function uidBeside(system: boolean, place: Place): number | undefined {
   const uids = new UidsInJails(() => [{ ...place, isOwn: true }]);
   const reserved = reservedBy(new KeptHomes(once), uids, isOwned);
   return spareUid(system, (id) => passwdByUid(id) !== undefined, reserved, OPTIONS.uid);
+}
+
+/**
+ * Throws JailkitError "uid-taken" for the uid of a declared user whose account is not there: the new one would own the files of that
+ * one, also with -o, which is for a second name of an account.
+ */
+function requireNobodysUid({ user: { name, uid } }: NewAccount): void {
+  // Without what was declared once, it is known of sections with a uid.
+  const once = answered(readOnce) ?? { users: [] };
+  const owner = answered(() => uidOwnersHere(() => once).of(uid, name));
+  if (owner?.isDeclared !== true) return;
+  const place = declaredHere()?.users.get(owner.name)?.place;
+  const where = place === undefined ? "" : ` (${placeText(place)})`;
+  const section = `[user ${display(owner.name)}]${where}`;
+  const create: Remedy = "jailkit apply";
+  const gone: Remedy = "jailkit apply --prune";
+  const ways = `${OPTIONS.uid}; or bring that account back, as it is declared, with: ${create}; or, if that user is gone for good, take ${section} out, and let what is left of it go, with: ${gone}`;
+  throw new JailkitError("uid-taken", 1, uidOfOther(uid, owner, ways).message);
 }
 
 /** Warns of a home that apply has left without its account, and that has the uid: who asks for it may want that home. */
