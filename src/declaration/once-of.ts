@@ -25,9 +25,9 @@ export function onceJailOf(
 ): OnceJail {
   const once = samenessOf(before?.directoryId, directoryId) === "other" ? undefined : before;
   return {
-    ...{ path, file: place.file, directoryId, sections: union(once?.sections, sections) },
+    ...{ path, file: place.file, directoryId, formerly: before === undefined ? [] : before.formerly },
+    sections: union(once?.sections, sections),
     files: union(once?.files, files.map(pathOf)),
-    formerly: before === undefined ? [] : before.formerly,
     // Of another one, too: its lines in fstab(5) may be there.
     live: union(before?.live, live ?? []),
     // What is declared to be off is off.
