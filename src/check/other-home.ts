@@ -69,17 +69,17 @@ const differs = (jail: ByteString, name: ByteString) =>
   }) as const;
 
 /**
- * The finding about a line of a jail in which its account lives, in another home; undefined if that is the same. `plain`: as
- * plainHome.
+ * The finding about a line of a jail in which its account lives, in another home; undefined if that is the same. `right`: what is to
+ * be written in place of the line.
  */
 export function otherInsideFinding(
   jail: ByteString,
   entry: PasswdEntry,
   real: PasswdEntry,
-  plain: (real: PasswdEntry) => Advice | undefined,
+  right: (real: PasswdEntry) => Advice | undefined,
 ): CheckFinding | undefined {
   if (isHomeIn(jail, real.home, entry.home)) return undefined;
-  return advised(differs(jail, entry.name), plain(real) ?? jailSideRemedy(jail, entry.name));
+  return advised(differs(jail, entry.name), right(real) ?? jailSideRemedy(jail, entry.name));
 }
 
 /** The findings about an account of the host, `real`, that has another home than its line in a jail; none if it may. */
@@ -90,7 +90,10 @@ export function otherHomeFindings(
 ): readonly CheckFinding[] {
   const { jail, isGuest } = facts;
   const { name } = entry;
-  if (livesIn(jail, real.home)) return [otherInsideFinding(jail, entry, real, facts.plainHome) ?? []].flat();
+  if (livesIn(jail, real.home))
+    return [
+      otherInsideFinding(jail, entry, real, (user) => facts.plainHome(user) ?? facts.strayHere(user)) ?? [],
+    ].flat();
   // A system account, such as www-data, is in the jail only for its name.
   const isPlain = splitHome(real.home) === undefined && real.home === entry.home;
   const lent = isPlain && (isSystemAccount(real.uid) || isGuest(real));
@@ -146,7 +149,7 @@ export function elsewhereIn(
 ): ReturnType<AccountFacts["homeElsewhere"]> {
   const found = homeElsewhere({ ...user, home: joinHome(root.path, user.home) }, root, recorded);
   if (found === undefined || found.isNoted) return found && "told";
-  const all = elsewhereAdvice(user, root.path, found);
+  const all = elsewhereAdvice({ ...user, home: joinHome(root.path, user.home) }, root.path, found);
   return { message: all.message, remedy: elsewhereHelp(all) };
 }
 

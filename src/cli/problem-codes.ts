@@ -76,7 +76,8 @@ export const PROBLEM_CODES = {
   "home-busy": "another run moves the home",
   "home-changed": "a home changed while it was being moved",
   "home-differs": "an account has another home than the declared one",
-  "home-elsewhere": "the home of an account is not in its jail, but still outside, or in another jail",
+  "home-elsewhere":
+    "the home of an account is not in its place, but still outside, in another jail, or elsewhere in its own",
   "home-exists": "something is in the place of a home",
   "home-not-movable": "a home has something in it that cannot be moved",
   "home-stays": "a home could not be deleted",

@@ -116,8 +116,7 @@ export function reportPlace(
   else if (fault?.code === "in-another-jail") {
     reportElsewhere(section, account, jail, fault, context);
   } else if (fault !== undefined) {
-    const fix = fixOf(section, fault);
-    report(keyPlace(section, "home"), "error", fault.code, `${shown} ${fault.message}`, fix);
+    reportOtherHome(section, account, jail, fault, context);
   } else if (isOutside) reportMissingHome(section, account, jail, context);
   const shared = sharedFault(section, account, facts);
   if (shared !== undefined)
@@ -220,6 +219,21 @@ function reportElsewhere(
   const { message, remedy } = renamed ?? stray() ?? fault;
   const fix = fixBy(remedy);
   report(keyPlace(section, "jail"), "error", "in-another-jail", `${shown} ${message}`, fix);
+}
+
+/** Reports an account that has another home than the declared one; by an older passwd(5), that may not be there. */
+function reportOtherHome(
+  section: IniSection,
+  account: PasswdEntry,
+  jail: ByteString,
+  fault: HomeDiffers,
+  { facts, report }: FactContext,
+): void {
+  const { name } = account;
+  const stray = answered(() => facts.strayFaultOf(account, facts.userOnce(name), jail));
+  const fix = stray === undefined ? fixOf(section, fault) : fixBy(stray.remedy);
+  const { message } = stray ?? fault;
+  report(keyPlace(section, "home"), "error", fault.code, `the account ${quoted(name)} ${message}`, fix);
 }
 
 function fixOf(section: IniSection, { home, give }: HomeDiffers): Fix {

@@ -57,7 +57,7 @@ const failedOf = (steps: readonly ReportStep[], names: readonly string[]) =>
   );
 
 // In the jail of now, a line or a home would let the account in to what is not its home.
-const GIVEN = [...LACKING, "jail-user", "shell"];
+const GIVEN = [...LACKING, "jail-user", "jail-home", "shell"];
 
 /** The same of a home that is, or may be, in another jail; true if it is. */
 function explainStray(steps: readonly ReportStep[], user: PasswdEntry): boolean {

@@ -1,5 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { otherIdsFinding, otherInsideFinding, plainHome } from "../check/other-home.ts";
+import { otherIdsFinding, otherInsideFinding, plainHome, strayAdviceIn } from "../check/other-home.ts";
 import { quoted } from "../cli/display.ts";
 import { answered } from "../cli/error.ts";
 import { typed } from "../cli/remedy.ts";
@@ -31,7 +31,12 @@ export function lineFault(
   const changed =
     real &&
     (otherIdsFinding(jail, line, real) ??
-      otherInsideFinding(jail, line, real, (one) => plainHome(jail, one, isLocalUser)));
+      otherInsideFinding(
+        jail,
+        line,
+        real,
+        (one) => plainHome(jail, one, isLocalUser) ?? strayAdviceIn(jail, one),
+      ));
   if (changed !== undefined) {
     const { message, remedy } = changed;
     return { kind: "changed", subject: name, message, remedy, line };

@@ -16,13 +16,15 @@ import { ownLine } from "./jail-side.ts";
 // An older passwd(5) that comes back names the jail in which an account was before, and perhaps nothing is there any more. Root alone writes
 // the lines of a jail: one with a home that belongs to the account tells where it has lived since.
 
-/** A home of an account in another jail than its own. */
+/** A home of an account in another jail than its own, or in another place there. */
 export interface OtherJailHome {
   readonly jail: ByteString;
   /** As passwd(5) would have it. */
   readonly home: ByteString;
   /** On the host. */
   readonly path: ByteString;
+  /** The name of the line that has it; undefined if only its owner tells. */
+  readonly line: ByteString | undefined;
 }
 
 type User = Pick<PasswdEntry, "name" | "uid">;
@@ -59,7 +61,8 @@ export function homesInOthers(user: User, root: JailRoot, home: ByteString): rea
   });
 }
 
-function homeIn(user: User, jail: ByteString) {
+/** The home of the line of an account in a jail, if it belongs to it. */
+export function homeIn(user: User, jail: ByteString) {
   const passwd = statIfPresent(AT_FDCWD, jail + PASSWD);
   if (passwd === undefined || !onlyRootWrites(passwd) || !onlyRootExchanges(jail + PASSWD)) return undefined;
   using root = openJailRoot(jail);
@@ -70,5 +73,5 @@ function homeIn(user: User, jail: ByteString) {
   const stat = home === "/" ? undefined : lookUp(root, home)?.stat;
   if (stat === undefined || !isDirectory(stat) || stat.uid !== user.uid || !onlyRootExchanges(path))
     return undefined;
-  return { there: { jail, home: joinHome(jail, home), path }, stat };
+  return { there: { jail, home: joinHome(jail, home), path, line: line.name }, stat };
 }

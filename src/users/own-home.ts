@@ -31,8 +31,9 @@ import { freeName } from "../system/free-name.ts";
 import { whoseHome } from "../system/home-owner.ts";
 import { below } from "../system/mountinfo.ts";
 import { isNobodys } from "../system/name-services.ts";
-import { dirsEqual, livesIn, splitHome } from "../system/separator.ts";
+import { dirsEqual, homeInJail, livesIn, splitHome } from "../system/separator.ts";
 import { recall } from "./account-record.ts";
+import { homesBeside } from "./home-beside.ts";
 import { homesInOthers, type OtherJailHome } from "./other-jail-home.ts";
 
 /**
@@ -61,7 +62,7 @@ export interface HomeElsewhere {
   readonly isAside: boolean;
   /** What such a run has written down says so. */
   readonly isNoted: boolean;
-  /** If it is in another jail: where, and whether it is the only one. */
+  /** If it is, or may be, in another jail, or in another place of its own: where, and whether it is the only one. */
   readonly other?: (OtherJailHome & { readonly isOnly: boolean }) | undefined;
 }
 
@@ -109,25 +110,50 @@ function findElsewhere(
     .find(isOwn);
 }
 
-/** The same of another jail, as after an older passwd(5) has come back. */
+/** The same of another jail, or of another place, as after an older passwd(5) has come back. */
 function findInOther(user: Pick<PasswdEntry, "name" | "uid" | "home">, root: JailRoot) {
   const split = splitHome(user.home);
   if (split === undefined || !livesIn(root.path, user.home)) return undefined;
   const home = normalPath(split.home);
   if (answered(() => isVacant(root, home)) !== true) return undefined;
-  const [other, ...more] = homesInOthers(user, root, home);
+  const [other, ...more] = homesInstead(user, root, home);
   if (other === undefined) return undefined;
-  const isOnly = more.length === 0;
+  const isOnly = more.length === 0 && isOwnLine(user, other);
   return { path: other.path, isAside: false, isNoted: false, other: { ...other, isOnly } };
 }
 
+/** The homes that an account may have where its own is not there: in its jail, and in others. */
+export const homesInstead = (user: Pick<PasswdEntry, "name" | "uid">, root: JailRoot, home: ByteString) => [
+  ...homesBeside(user, root, home),
+  ...homesInOthers(user, root, home),
+];
+
+/** Whether a line tells that a home is that of the account with its name of now. */
+export const isOwnLine = ({ name }: Pick<PasswdEntry, "name">, { line }: OtherJailHome): boolean =>
+  line === name;
+
 /** What is said of a home in another jail, and the command that lets the account live there again, if it `isSure` that it is that one. */
 export function otherJailAdvice(
-  { name }: Pick<PasswdEntry, "name">,
-  { jail, home, path }: OtherJailHome,
+  { name, home: own }: Pick<PasswdEntry, "name" | "home">,
+  { jail, home, path, line }: OtherJailHome,
   isSure: boolean,
 ): { readonly message: string; readonly advice: string; readonly remedy: Remedy } {
   const give: Remedy = `usermod -d ${shellWord(home)} ${operands(name)}`;
+  if (livesIn(jail, own)) {
+    const former: Remedy | undefined =
+      line === undefined || line === name
+        ? undefined
+        : `usermod -l ${shellWord(line)} -d ${shellWord(home)} ${operands(name)}`;
+    const of =
+      line === undefined ? "which belongs to it" : `as the line of ${quoted(line)} in the jail has it`;
+    const back = former === undefined ? "" : `to give it its name back, too: ${former}; `;
+    const place = quoted(hostPath({ path: jail }, homeInJail(own)));
+    return {
+      message: `its home ${line === undefined ? "may be" : "is"} ${quoted(path)}, ${of}`,
+      advice: `to let the account have that: ${give}; ${back}or, if that is not its home any more, create an empty one, which belongs to it: ${place}`,
+      remedy: isSure ? give : "",
+    };
+  }
   const out = takeLinesOut(jail, name);
   return {
     message: `its home is in another jail, ${quoted(path)}`,
@@ -137,8 +163,12 @@ export function otherJailAdvice(
 }
 
 /** What is said of a home that is elsewhere, printable, and the command that moves it into the jail, or "". */
-export function elsewhereAdvice({ name }: Pick<PasswdEntry, "name">, jail: ByteString, found: HomeElsewhere) {
-  if (found.other !== undefined) return otherJailAdvice({ name }, found.other, found.other.isOnly);
+export function elsewhereAdvice(
+  { name, home }: Pick<PasswdEntry, "name" | "home">,
+  jail: ByteString,
+  found: HomeElsewhere,
+) {
+  if (found.other !== undefined) return otherJailAdvice({ name, home }, found.other, found.other.isOnly);
   const path = quoted(found.path);
   const message = found.isAside
     ? `an interrupted run has put its home aside in ${path}`

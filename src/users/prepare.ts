@@ -51,6 +51,8 @@ export function prepareJail(
     completeOwnMove(user, host, { root, recorded }, run, dryRun);
   const isMounted = () => isToBe() && newMount(root, home) !== undefined;
   const elsewhere = isFit ? homeElsewhere(user, root, () => seen.recorded(user.name)?.home) : undefined;
+  // Its line tells where that is, and would not any more.
+  if (elsewhere?.other?.jail === root.path && elsewhere.other.line !== undefined) requireNoStray(user);
   if (elsewhere !== undefined) {
     const { message, advice } = elsewhereAdvice(user, root.path, elsewhere);
     run.warn(`the home ${quoted(hostPath(root, home))} is not created, ${message}; ${advice}`);

@@ -5,10 +5,10 @@ import { readJailAccounts } from "../jail/accounts/accounts.ts";
 import { mountRemedy } from "../jail/fs/unmounted.ts";
 import { hostPath, openJailRoot } from "../jail/fs/walk.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
-import { jailOfHome, splitHome } from "../system/separator.ts";
+import { jailOfHome, livesIn, splitHome } from "../system/separator.ts";
 import { ownLine } from "./jail-side.ts";
 import { homesInOthers, type OtherJailHome } from "./other-jail-home.ts";
-import { homeElsewhere, otherJailAdvice } from "./own-home.ts";
+import { homeElsewhere, homesInstead, isOwnLine, otherJailAdvice } from "./own-home.ts";
 
 /** What tells that the home of an account of a jail is, or may be, in another jail. */
 const WHY = {
@@ -42,11 +42,12 @@ export function strayHome(user: PasswdEntry, known: AskKnown = () => undefined):
     if (lacking !== undefined && lacking.other === undefined) return undefined;
     // What is mounted there tells.
     if (mountRemedy(hostPath(root, home)) !== undefined) return undefined;
-    const others = homesInOthers(user, root, home);
+    const others = (lacking === undefined ? homesInOthers : homesInstead)(user, root, home);
     const other = others.find((one) => known(one) !== undefined) ?? others[0];
     if (other === undefined) return undefined;
     const isLast = known(other) === "last";
-    if (lacking !== undefined) return { other, why: "missing", isSure: isLast || others.length === 1 };
+    const isOnly = others.length === 1 && isOwnLine(user, other);
+    if (lacking !== undefined) return { other, why: "missing", isSure: isLast || isOnly };
     if (ownLine(readJailAccounts(root), user)?.uid !== user.uid)
       return { other, why: "no-line", isSure: isLast };
     return known(other) === undefined ? undefined : { other, why: "both", isSure: false };
@@ -59,9 +60,12 @@ export const strayAdvice = (user: PasswdEntry, { other, isSure }: StrayHome) =>
 
 /** Why an account with such a home gets nothing in its jail, printable after its name, and the command that helps, if there is one. */
 export function strayFault(user: PasswdEntry, stray: StrayHome) {
-  const { advice, remedy } = strayAdvice(user, stray);
-  const why = `has the home ${quoted(user.home)}, ${WHY[stray.why]} in another jail, ${quoted(stray.other.path)}`;
-  return { code: "home-elsewhere", message: `${why}; ${advice}`, remedy: remedy || undefined } as const;
+  const { message, advice, remedy } = strayAdvice(user, stray);
+  const why = livesIn(stray.other.jail, user.home)
+    ? `which is not there: ${message}`
+    : `${WHY[stray.why]} in another jail, ${quoted(stray.other.path)}`;
+  const text = `has the home ${quoted(user.home)}, ${why}; ${advice}`;
+  return { code: "home-elsewhere", message: text, remedy: remedy || undefined } as const;
 }
 
 /** Throws JailkitError "home-elsewhere" for an account that would get a line in its jail, and has one, and a home, in another jail. */

@@ -4,6 +4,7 @@ import { quoted } from "../../cli/display.ts";
 import { answered } from "../../cli/error.ts";
 import { memoized } from "../../enter/gather.ts";
 import { readJailAccounts } from "../../jail/accounts/accounts.ts";
+import { lookUp } from "../../jail/fs/look.ts";
 import { openJailRoot } from "../../jail/fs/walk.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import type { HostAccounts } from "../../system/host-accounts.ts";
@@ -11,7 +12,7 @@ import { homeInJail, isSameHome, joinHome, livesIn, normalHome } from "../../sys
 import type { FaultText } from "../change.ts";
 import type { DeclaredUser } from "../model.ts";
 import { type OnceUser, uidOf } from "../once-shape.ts";
-import { renamedOwner } from "./lost-name.ts";
+import { meansOther, renamedOwner } from "./lost-name.ts";
 
 // A backup of passwd(5), of what is remembered, or of the declarations brings back the former name of an account, or takes away
 // the one of now: then nobody declares it, and it is that of a declared user all the same.
@@ -55,7 +56,8 @@ export class MayBe {
       const isNamed = user.directory && own !== undefined;
       const other = isNamed
         ? undefined
-        : (this.sources.otherOf(user) ?? (own === undefined ? this.#ownerOfLine(user) : undefined));
+        : (this.sources.otherOf(user) ??
+          (own === undefined ? (this.#ownerOfLine(user) ?? this.#ownerOfHome(user)) : undefined));
       if (other !== undefined) byName.set(other.name, user);
       if (!hasHomeOf(user, own)) for (const home of this.#homesOf(user)) byHome.set(home, user);
     }
@@ -76,6 +78,17 @@ export class MayBe {
       using root = openJailRoot(user.jail);
       // Only of those who are not declared somebody asks.
       return renamedOwner(user, readJailAccounts(root), this.sources.accounts);
+    });
+  }
+
+  /** The account to which the declared home belongs, and whose own is not there, as after an older passwd(5) has come back. */
+  #ownerOfHome(user: DeclaredUser): PasswdEntry | undefined {
+    return answered(() => {
+      using root = openJailRoot(user.jail);
+      const uid = lookUp(root, normalPath(user.home))?.stat.uid ?? 0;
+      const owner = uid === 0 ? undefined : this.sources.accounts.userByUid(uid);
+      const isIt = owner !== undefined && livesIn(root.path, owner.home) && !meansOther(user, owner);
+      return isIt && lookUp(root, homeInJail(owner.home)) === undefined ? owner : undefined;
     });
   }
 }

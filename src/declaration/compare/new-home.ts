@@ -44,7 +44,10 @@ export function requireOwnHome(
   // Of a user who returns; another uid is declared on purpose, and a home with another name was another one's.
   const isUsual = normalPath(jailHome) === usualHome(declared.name);
   const line = isUsual && declared.uid === undefined ? wantedLine(declared, "uid", `${stat.uid}`) : undefined;
-  throw new JailkitError("foreign-home", 1, message, undefined, isLeft ? line : remedy);
+  // Of an account that is there, it may be the home by now.
+  const isOthers = stat.uid !== 0 && isDirectory(stat);
+  const help = isOthers ? undefined : remedy;
+  throw new JailkitError("foreign-home", 1, message, undefined, isLeft ? line : help);
 }
 
 /** Throws JailkitError for the home of an account in the jail, of which, perhaps, the name alone is declared otherwise. */

@@ -1,0 +1,153 @@
+/** Older files have come back, and the home of a user is in another place than they say: nothing makes an empty one, or gives it away. */
+import { afterEach, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
+import { REPORT_SCHEMAS } from "../../build/schemas.ts";
+import { explainReportSchema } from "../../src/explain/report-schema.ts";
+import { configReportSchema } from "../../src/lint/report-schema.ts";
+import type { Machine } from "../machine/machine.ts";
+import { reportOf } from "../report.ts";
+import { linesOf, openApplyMachine } from "./apply-scene.ts";
+import { check } from "./check-helper.ts";
+import { typeRemedy } from "./remedies-scene.ts";
+
+setDefaultTimeout(240_000);
+
+const ONE = "/srv/one";
+const FILE = "/etc/jailkit/jails.d/one.ini";
+const LETTER = "in\nof ann\n";
+
+const user = (name: string, more = "") => `[user ${name}]\njail = ${ONE}\nshell = /bin/bash\n${more}`;
+const declared = (...users: readonly string[]) =>
+  `[jail ${ONE}]\nsections = uidbasics, basicshell\n${users.join("")}`;
+
+/** The files that come back, by letters. */
+const BACK: Readonly<Record<string, string>> = {
+  // The accounts of the machine.
+  p: "cp -a /root/bk/passwd /root/bk/shadow /root/bk/group /etc",
+  // The declarations.
+  d: `cp -a /root/bk/one.ini ${FILE}`,
+  // What is remembered.
+  m: "rm -r /var/lib/jailkit; cp -a /root/bk/jailkit /var/lib/jailkit",
+  // The accounts of the jail.
+  j: `cp -a /root/bk/jail-passwd ${ONE}/etc/passwd`,
+};
+const ALL = Array.from({ length: 16 }, (_, bits) =>
+  [..."pdmj"].filter((_, index) => (bits >> index) & 1).join(""),
+);
+
+/** A remedy that makes a home, or takes one from its place. */
+const MAKES = /install -d|mkdir|mv -nT|chown -hR|^jk_jailuser (?:-n -m )?--jail-side-only -j \S+ ann$/;
+const OLD = ALL.filter((letters) => letters.startsWith("p"));
+
+let m: Machine;
+const sh = (command: string) => m.must(["sh", "-c", command]).stdout;
+const login = (name: string) =>
+  m.run(["/usr/sbin/jk_chrootsh", "-c", "echo in; cat letter"], { user: name }).stdout;
+
+beforeEach(async () => {
+  m = await openApplyMachine();
+  m.write(FILE, declared(user("ann"), user("bob")));
+  m.must(["jailkit", "apply"]);
+  sh(`echo of ann >${ONE}/home/ann/letter; chown ann ${ONE}/home/ann/letter`);
+  sh(`mkdir /root/bk; cp -a /etc/passwd /etc/shadow /etc/group ${FILE} /var/lib/jailkit /root/bk`);
+  sh(`cp -a ${ONE}/etc/passwd /root/bk/jail-passwd`);
+});
+afterEach(() => m?.close());
+
+/** What each page tells to type, by the page. */
+function told(): [page: string, remedy: string][] {
+  const status = reportOf(REPORT_SCHEMAS["jailkit status"], m.run(["jailkit", "status", "--json"]).stdout);
+  const config = reportOf(configReportSchema, m.run(["jailkit", "config", "check", "--json"]).stdout);
+  const names = ["ann", "anna"].filter((name) => m.read("/etc/passwd").includes(`\n${name}:`));
+  const explain = (name: string) =>
+    reportOf(explainReportSchema, m.run(["jailkit", "explain", "--json", name]).stdout).steps;
+  const of = {
+    status: status.findings.map(({ command }) => command),
+    check: check(m, "-j", ONE).found.map(({ remedy }) => remedy),
+    apply: linesOf(m, "--check", "--prune").summary.problems.map(({ remedy }) => remedy),
+    config: config.findings.map(({ remedy }) => remedy),
+    explain: names
+      .flatMap(explain)
+      .filter(({ outcome }) => outcome === "failed")
+      .map(({ remedy }) => remedy),
+  };
+  return Object.entries(of).flatMap(([page, some]) =>
+    some.flatMap((remedy) => (remedy ? [[page, remedy] as [string, string]] : [])),
+  );
+}
+
+/** The letter is where a login finds it, or no login works, of whatever name. */
+function expectLetter(after: string): void {
+  const letters = sh("find /srv /home -name letter -uid 1000").trim();
+  const found = ["ann", "anna"].map((name) => {
+    if (!m.read("/etc/passwd").includes(`\n${name}:`)) return "refused";
+    return { [LETTER]: "the letter", "": "refused" }[login(name)] ?? "another home";
+  });
+  const expected = [expect.stringMatching(/letter|refused/), expect.stringMatching(/letter|refused/)];
+  expect([after, letters.split("\n").length, found]).toEqual([after, 1, expected]);
+}
+
+/** Carries out what each page tells, from one of them on, until there is nothing that was not typed. */
+function typeAll(first: number): void {
+  const typed: string[] = [];
+  for (let round = 0; round < 6; round++) {
+    const all = told().filter(([, remedy]) => !typed.includes(remedy));
+    const next = all[round === 0 ? Math.min(first, all.length - 1) : 0];
+    if (next === undefined) return;
+    typed.push(next[1]);
+    typeRemedy(m, next[1]);
+    expectLetter(typed.join("; "));
+    m.run(["jailkit", "apply", "--prune"]);
+    expectLetter(`${typed.join("; ")}; jailkit apply --prune`);
+  }
+}
+
+test.each(ALL)("a home that was moved in its jail, and these have come back: %p", (letters) => {
+  sh(`usermod -d ${ONE}/./home/new -m ann`);
+  m.write(FILE, declared(user("ann", "home = /home/new\n"), user("bob")));
+  sh("jailkit apply --prune; jailkit apply --prune");
+  for (const one of letters) sh(BACK[one] ?? "");
+  // Without an older passwd(5), a line of the jail is all that is to be made right.
+  if (letters.startsWith("p")) expect(told().filter(([, remedy]) => MAKES.test(remedy))).toEqual([]);
+  m.run(["jailkit", "apply"]);
+  expectLetter("jailkit apply");
+  typeAll(ALL.indexOf(letters) % 3);
+  expect(login("ann")).toBe(LETTER);
+});
+
+test.each(OLD)("an account that was renamed with its home, and these have come back: %p", (letters) => {
+  sh(`usermod -l anna -d ${ONE}/./home/anna -m ann`);
+  m.write(FILE, declared(user("anna"), user("bob")));
+  sh("jailkit apply --prune; jailkit apply --prune");
+  for (const one of letters) sh(BACK[one] ?? "");
+  expect(told().filter(([, remedy]) => MAKES.test(remedy))).toEqual([]);
+  m.run(["jailkit", "apply"]);
+  expectLetter("jailkit apply");
+  typeAll(ALL.indexOf(letters) % 3);
+});
+
+test("what would put a line of the former home into the jail is refused, and gives no home", () => {
+  sh(`usermod -d ${ONE}/./home/new -m ann; jk_jailuser --jail-side-only -j ${ONE} ann`);
+  sh(BACK.p ?? "");
+  for (const options of ["--jail-side-only", "-n", "-n -m"]) {
+    const { status } = m.run(["sh", "-c", `jk_jailuser ${options} -j ${ONE} ann`]);
+    expect([options, status === 0, m.exists(`${ONE}/home/ann`), login("ann")]).toEqual([
+      options,
+      false,
+      false,
+      "",
+    ]);
+  }
+  sh(`usermod -d ${ONE}/./home/new ann`);
+  expect(login("ann")).toBe(LETTER);
+});
+
+test("a jail that was moved, and its files of before: its users have their homes where it is now", () => {
+  sh(`cp -a --parents ${ONE}/etc /root/bk; mv ${ONE} /srv/now; sed -i s,${ONE},/srv/now, ${FILE}`);
+  sh(`jailkit adopt --moved ${ONE} /srv/now; jailkit apply --prune`);
+  sh(`cp -a /root/bk/srv/. /srv; ${BACK.p}`);
+  expect(told().filter(([, remedy]) => MAKES.test(remedy))).toEqual([]);
+  m.run(["jailkit", "apply"]);
+  expectLetter("jailkit apply");
+  typeAll(0);
+  expect(login("ann")).toBe(LETTER);
+});
