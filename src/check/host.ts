@@ -74,7 +74,7 @@ export interface AskMeant {
     name: ByteString,
     jail: ByteString,
   ) => { readonly command: Remedy; readonly shows: boolean } | undefined;
-  /** Of a line whose name nobody has: what shows how it heals, if it is declared there of an account with another name by now. */
+  /** Of a line whose name nobody has: what shows how it heals, if that is declared there, as of an account with another name by now. */
   readonly renamed: (name: ByteString, jail: ByteString) => Remedy | undefined;
   /** Why the uid of an account is not its own, and what helps; undefined if it is, or that is not known. */
   readonly otherUid: (

@@ -92,7 +92,7 @@ export function meantHere(): AskMeant {
   const otherUid = otherUidHere(() => ({ users: read().once }));
   const renamed: AskMeant["renamed"] = (name, jail) => {
     const user = declaredUser(name);
-    return user?.jail === jail && otherOf(user) !== undefined ? SHOWS : undefined;
+    return user?.jail === jail ? SHOWS : undefined;
   };
   return { lacking, elsewhere, renamed, sections, otherUid, instead: (remedy) => written.instead(remedy) };
 }

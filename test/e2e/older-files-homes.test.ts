@@ -151,3 +151,34 @@ test("a jail that was moved, and its files of before: its users have their homes
   typeAll(0);
   expect(login("ann")).toBe(LETTER);
 });
+
+test("an account whose uid was changed, and a whole backup of before: its home is not set aside, nor its line changed", () => {
+  sh("cp -a --parents /etc/passwd /etc/shadow /etc/group /etc/jailkit /var/lib/jailkit /root/bk");
+  sh(
+    "usermod -u 20570 ann; jailkit apply --prune; rm -rf /var/lib/jailkit /etc/jailkit; cp -a /root/bk/etc /root/bk/var /",
+  );
+  for (const run of ["--check", "", "--prune"]) {
+    m.run(["sh", "-c", `jailkit apply ${run}`]);
+    expect(told().filter(([, remedy]) => MAKES.test(remedy))).toEqual([]);
+  }
+  const [problem] = linesOf(m, "--prune").summary.problems;
+  expect([problem?.code, problem?.remedy]).toEqual(["uid-changed", null]);
+  expect(problem?.message).toContain("usermod -u 20570 ann");
+  sh("usermod -u 20570 ann; jailkit apply --prune");
+  expect([login("ann"), linesOf(m, "--prune").summary.problems]).toEqual([LETTER, []]);
+});
+
+test("a customer whom the accounts and the memory of before do not know keeps the home and the uid", () => {
+  m.write(FILE, declared(user("ann"), user("bob"), user("dan")));
+  sh(`jailkit apply --prune; echo of dan >${ONE}/home/dan/letter; chown dan ${ONE}/home/dan/letter`);
+  sh(`${BACK.p}; ${BACK.m}`);
+  const uid = sh(`stat -c %u ${ONE}/home/dan`);
+  for (let round = 0; round < 5; round++) {
+    const next = told().filter(([, remedy]) => remedy !== "jailkit apply --check");
+    expect(next.filter(([, remedy]) => MAKES.test(remedy))).toEqual([]);
+    if (next[0] !== undefined) typeRemedy(m, next[0][1]);
+    m.run(["jailkit", "apply", "--prune"]);
+    expect(sh(`cat ${ONE}/home/dan/letter; stat -c %u ${ONE}/home/dan/letter`)).toBe(`of dan\n${uid}`);
+  }
+  expect(login("dan")).toBe("in\nof dan\n");
+});

@@ -49,7 +49,7 @@ import type { Machine } from "./machine.ts";
 import { otherNameFault } from "./other-name.ts";
 import { returning } from "./returning.ts";
 import { strayFaultIn } from "./stray.ts";
-import { newUidFault, sharedUidFault } from "./uid-fault.ts";
+import { lineUidFault, newUidFault, sharedUidFault } from "./uid-fault.ts";
 import type { UserState } from "./user-state.ts";
 
 /** What this machine has of a user. `once`: what was declared before. */
@@ -168,9 +168,14 @@ function otherUidFault(
   inside: InJail,
   machine: Machine,
 ): FaultText | undefined {
-  const isThere = inside.accounts?.userByName(declared.name)?.uid === account.uid;
+  const line = inside.accounts?.userByName(declared.name);
+  const isThere = line?.uid === account.uid;
   const former = () => (isThere ? undefined : formerFault(declared, account, machine));
-  return sharedUidFault(declared, account, machine.owners) ?? former();
+  const byLine = () =>
+    line === undefined || isThere || declared.directory || declared.uid === account.uid
+      ? undefined
+      : lineUidFault(declared.jail, line, account, machine.owners);
+  return sharedUidFault(declared, account, machine.owners) ?? byLine() ?? former();
 }
 
 /** Why useradd(8) would refuse a new account: known first, so that no right is given to a name that nobody has. */

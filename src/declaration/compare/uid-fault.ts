@@ -103,8 +103,9 @@ function lostUidFault(account: PasswdEntry, declared: number | undefined, owners
 }
 
 /**
- * The same of an account that was never declared, by its line in a jail and its home there, which have one uid. What would make
- * the line right would leave the home to nobody, or to who has that uid next.
+ * The same of an account that was never declared, or with the uid that it has, as when what is remembered came back with an older
+ * passwd(5): by its line in a jail and its home there, which have one uid. What would make the line right would leave the home to
+ * nobody, or to who has that uid next.
  */
 export function lineUidFault(
   jail: ByteString,
@@ -113,10 +114,12 @@ export function lineUidFault(
   owners: Pick<UidOwners, "of" | "had">,
 ) {
   const { name, uid, home } = account;
-  const isKnown = owners.had(name) !== undefined || [0, uid].includes(line.uid) || uid === 0;
-  if (isKnown || !livesIn(jail, home) || homeIdOf(home, line.uid) === undefined) return undefined;
+  const had = owners.had(name);
+  const isOther = had !== undefined && had !== uid;
+  if (isOther || [0, uid].includes(line.uid) || uid === 0 || !livesIn(jail, home)) return undefined;
+  if (homeIdOf(home, line.uid) === undefined) return undefined;
   const to = owners.of(line.uid, name)?.name;
-  const lost = { uid: line.uid, to, isFree: to === undefined, isSure: true };
+  const lost = { uid: line.uid, to, isFree: to === undefined, isSure: had === undefined };
   return lostUidText(account, lost, owners.of(uid, name)?.name);
 }
 

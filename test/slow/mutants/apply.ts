@@ -863,7 +863,7 @@ export const APPLY: readonly Mutant[] = [
     ["lost.uid === declared ?", "false ?"],
     ["if (!isSure) {", "if (false) {"],
     ["[0, uid].includes(line.uid)", "line.uid === 0"],
-    [" || homeIdOf(home, line.uid) === undefined", ""],
+    ["if (homeIdOf(home, line.uid) === undefined) return undefined;", ""],
     ["const to = owners.of(line.uid, name)?.name;", "const to = undefined;"],
     ["lostUidText(account, lost, owners.of(uid, name)?.name)", "lostUidText(account, lost)"],
   ]),
