@@ -85,8 +85,8 @@ static i64 work_on(u32 uid, u64 removes) {
   if (error < 0) return error;
   /* In this order: the kernel makes a session keyring with a link to the other one, which has to be the new one. */
   i64 had = work_on_ring(KEY_SPEC_USER_KEYRING, removes, 0, &own, until);
-  if (had < 0) return had;
-  i64 had_session = work_on_ring(KEY_SPEC_USER_SESSION_KEYRING, removes, own, &session, until);
+  /* Who has a session keyring that fails has no other one, either: the kernel looks for both. */
+  i64 had_session = had < 0 ? had : work_on_ring(KEY_SPEC_USER_SESSION_KEYRING, removes, own, &session, until);
   if (had_session < 0) return had_session;
   /* Last: its user can make that fail, by keyrings in keyrings. */
   i64 persistent = keyctl(KEYCTL_GET_PERSISTENT, uid, KEY_SPEC_THREAD_KEYRING, 0);

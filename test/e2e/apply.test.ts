@@ -424,7 +424,7 @@ sections = uidbasics, basicshell
       [
         "jail /srv/broken: section 'nosuch' does not exist in /etc/jailkit/jk_init.ini",
         "user broken: waits for the jail '/srv/broken'",
-        "jail /srv/nofile: /nonexistent does not exist",
+        "jail /srv/nofile: /nonexistent does not exist; bring it back, as by a mount, or take it out of 'files': then --prune takes it out of the jail, too",
         "jail /srv/nosection: section 'nosuch' does not exist in /etc/jailkit/jk_init.ini",
       ],
     ]);

@@ -63,7 +63,8 @@ test("an imported account cannot pass a directory above its jail", () => {
   m.must(["jk_init", "-j", "/srv/other", "uidbasics", "basicshell"]);
   m.must(["jk_addjailuser", "-j", "/srv/other", "-s", "/bin/bash", "-p", "*", "kai"]);
   m.must(["sh", "-c", "jailkit export /srv/other >/root/jail.json"]);
-  m.must(["userdel", "kai"]);
+  m.must(["jk_jailuser", "--unjail", "--jail-side-only", "-j", "/srv/other", "kai"]);
+  m.must(["userdel", "-r", "kai"]);
   m.mkdir("/srv/closed", { mode: 0o700 });
   const { status, stderr } = m.run([
     "jailkit",
