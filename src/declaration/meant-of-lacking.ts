@@ -42,12 +42,12 @@ export function meantHere(): AskMeant {
   const declaredUser = (name: ByteString) => written.declared?.users.get(name);
   // It looks at all homes.
   const exchanged = memoized(() => exchangedOf({ users: read().once }, hostAccounts()));
-  const otherOf = (user: DeclaredUser) => exchanged().otherOf(user, declaredUser);
+  const othersOf = (user: DeclaredUser) => exchanged().othersOf(user, declaredUser);
   const mayBe = memoized(
     () =>
       new MayBe({
         declared: () => written.declared?.users.values() ?? [],
-        ...{ once: (name) => written.once.get(name), otherOf, accounts: hostAccounts() },
+        ...{ once: (name) => written.once.get(name), othersOf, accounts: hostAccounts() },
       }),
   );
   const lacking: AskMeant["lacking"] = ({ name, shell }, jail) => {

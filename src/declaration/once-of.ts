@@ -92,6 +92,7 @@ export function onceOf(
     ...made,
     ...identity,
     recordedAs: recordedAsOf(account, identity),
+    formerly: account?.formerly,
     out: false,
     limited,
     policy: policy !== undefined || before.includes(limited),

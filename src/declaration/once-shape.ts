@@ -55,6 +55,8 @@ export const ONCE = {
           uid: { kind: "nullable", of: uid, optional: true },
           // The name by which the record of the jail has an account that apply did not create, if it has another one since.
           recordedAs: { kind: "nullable", of: text, optional: true },
+          // By which names the account was declared before it was renamed; undefined for none, or if that is not known.
+          formerly: { kind: "nullable", of: many, optional: true },
           // Somebody has taken the account out of its jail, and it was told that it stays; or it is there, and --prune has taken
           // it out of the files of the jail.
           out: { kind: "flag" },

@@ -188,14 +188,19 @@ export const createdOf = (user: OnceUser | undefined) => ({
   homeId: user?.homeId,
   uid: user?.uid,
   recordedAs: user?.recordedAs,
+  formerly: user?.formerly,
 });
 
 /** A user whose account counts as one that apply did not create. */
 export const notCreated = (once: OnceUser): OnceUser => ({
   ...once,
   ...createdOf(undefined),
-  ...{ homeId: once.homeId, uid: uidOf(once) },
+  ...{ homeId: once.homeId, uid: uidOf(once), formerly: once.formerly },
 });
+
+/** The names by which the account of a user was declared, if it has another one now. Pure. */
+export const withFormer = ({ name, formerly }: OnceUser, now: ByteString): readonly ByteString[] =>
+  union(formerly, [name]).filter((one) => one !== now);
 
 /** A user whose account is in a directory by now, which nobody on this machine creates or removes. */
 export const asOfDirectory = (once: OnceUser): OnceUser => ({ ...notCreated(once), directory: true });

@@ -6,7 +6,7 @@ import { isOfFormer } from "./compare/lost-name.ts";
 import { isUntouched, markedAccount } from "./creating.ts";
 import { hasHome, homeIdAnywhere, homeIdInJail, MAY_BE_OTHER } from "./ids.ts";
 import type { Declaration, DeclaredUser } from "./model.ts";
-import { asOfDirectory, gone, notCreated } from "./once.ts";
+import { asOfDirectory, gone, notCreated, withFormer } from "./once.ts";
 import type { Once, OnceUser } from "./once-shape.ts";
 import { recordedNameOf, uidOf } from "./once-shape.ts";
 
@@ -55,7 +55,8 @@ export function withRenamed(
       if (!isFree && isDoubtful) continue;
       if (now.created === undefined) names.add(one.name);
       const rights = { policy: false, otherPolicy: false, left: [] };
-      return [{ ...now, ...knownOf(one, now, account), name: user.name, file: user.place.file, ...rights }];
+      const own = { name: user.name, file: user.place.file, formerly: withFormer(one, user.name) };
+      return [{ ...now, ...knownOf(one, now, account), ...own, ...rights }];
     }
     return [];
   };

@@ -340,7 +340,8 @@ describe("while the directory does not know a declared account,", () => {
   });
 
   test("jk_addjailuser that is given its uid says whose that is", () => {
-    const { stderr } = m.must(["jk_addjailuser", "-s", "/bin/bash", "-u", "7002", J, "hand"]);
+    const { status, stderr } = m.run(["jk_addjailuser", "-s", "/bin/bash", "-u", "7002", J, "hand"]);
+    expect([status, uidIn(m, "hand")]).toEqual([1, undefined]);
     expect(stderr).toContain("the uid 7002 belongs to 'berta', who is declared: choose another with -u");
     expect(stderr).not.toMatch(GIVES);
   });

@@ -23,6 +23,7 @@ const once = (created: number | undefined): OnceUser => ({
     homeId: undefined,
     uid: undefined,
     recordedAs: undefined,
+    formerly: undefined,
     out: false,
     limited: false,
     policy: false,

@@ -11,6 +11,7 @@ const USER: OnceUser = {
     homeId: undefined,
     uid: undefined,
     recordedAs: undefined,
+    formerly: undefined,
   },
   ...{
     policy: false,

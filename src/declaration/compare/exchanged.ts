@@ -4,14 +4,14 @@ import { answered } from "../../cli/error.ts";
 import { findEntry } from "../../config/model.ts";
 import { isLocalUser } from "../../system/account-tools.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
-import type { HostAccounts } from "../../system/host-accounts.ts";
-import { homeInJail, jailOfHome, normalHome } from "../../system/separator.ts";
+import { homeInJail, normalHome } from "../../system/separator.ts";
 import type { FaultText } from "../change.ts";
 import { isOfOtherDay } from "../creating.ts";
-import { hasHome, homeIdInJail, homeOwners, MAY_BE_OTHER } from "../ids.ts";
+import { hasHome, homeOwners, MAY_BE_OTHER } from "../ids.ts";
 import type { Declaration, DeclaredUser } from "../model.ts";
-import { asOfDirectory, leftJails, notCreated, policiesIn, union } from "../once.ts";
+import { asOfDirectory, leftJails, notCreated, policiesIn, union, withFormer } from "../once.ts";
 import { type Once, type OnceUser, recordedNameOf, uidOf } from "../once-shape.ts";
+import { ByFormerName } from "./by-former-name.ts";
 import { formerName, isHere } from "./former-name.ts";
 import {
   hasDeclaredHome,
@@ -25,16 +25,10 @@ import {
   renamedText,
   staysFault,
 } from "./lost-name.ts";
+import { type Accounts, type Moved, movedFrom, togetherIn } from "./other-names.ts";
 
 // usermod(8) can give an account the name of another one: then a name tells nothing of what was declared, and the uid does.
 
-/** An account that apply created, or gave something, and that has another name now. */
-interface Moved {
-  readonly once: OnceUser;
-  readonly account: PasswdEntry;
-}
-
-type Accounts = Pick<HostAccounts, "userByName" | "userByUid">;
 type Meant = Pick<DeclaredUser, "name" | "jail" | "uid" | "home" | "directory" | "place">;
 
 interface World {
@@ -50,20 +44,28 @@ export interface Followed {
   readonly before: Once;
   /** Of users, by their names, why it is not known which account is meant. */
   readonly doubts: ReadonlyMap<ByteString, FaultText>;
-  /** The account that a declared user may have by now under a name which nobody declares. */
-  readonly otherOf: (user: Meant) => PasswdEntry | undefined;
+  /** The accounts of which a declared user may have one by now under a name that nobody declares. */
+  readonly othersOf: (user: Meant) => readonly Other[];
+}
+
+/** An account under a name that nobody declares. `by`: as lostNameFault. */
+export interface Other {
+  readonly account: PasswdEntry;
+  readonly by: "uid" | "name";
 }
 
 /** The accounts with other names. */
 class Exchanged {
   readonly known: ReadonlyMap<ByteString, OnceUser>;
   readonly moved: readonly Moved[];
+  readonly #formerly: ByFormerName;
 
   constructor(
     { users }: Pick<Once, "users">,
     readonly accounts: Accounts,
   ) {
     this.known = new Map(users.map((user) => [user.name, user]));
+    this.#formerly = new ByFormerName(users, accounts);
     const owners = new Map<"all", ReturnType<typeof homeOwners>>();
     const ownerOfHome = (homeId: ByteString) => owners.getOrInsertComputed("all", homeOwners).get(homeId);
     this.moved = users.flatMap((once) => movedFrom(once, this.known, { ...accounts, ownerOfHome }) ?? []);
@@ -76,16 +78,28 @@ class Exchanged {
     const once = this.known.get(user.name);
     if (once === undefined) {
       const isFormer = now !== undefined && isOfFormer(now.account, user, declared(now.once.name));
-      return isFormer ? meantFault(user, now, undefined) : undefined;
+      return isFormer ? meantFault(user, now, undefined) : this.#renamedBefore(user, declared);
     }
     if (now === undefined)
-      return this.#namedAnew(user, once, declared) ?? this.#lostName(user, once, declared);
+      return (
+        this.#namedAnew(user, once, declared) ??
+        this.#lostName(user, once, declared) ??
+        this.#renamedBefore(user, declared)
+      );
     if (saysWhich(user, now.account, once)) return undefined;
     return meantFault(user, now, this.#accountOf(once));
   }
 
-  /** The account that a user may have by now under a name which nobody declares. */
-  otherOf(user: Meant, declared: AskDeclared): PasswdEntry | undefined {
+  /** The accounts of which a user may have one by now under a name that nobody declares. */
+  othersOf(user: Meant, declared: AskDeclared): Other[] {
+    const other = this.#otherOf(user, declared);
+    if (other !== undefined) return [{ account: other, by: "uid" }];
+    const named = this.#formerly.of(user, (name) => declared(name) !== undefined);
+    return named.map((account) => ({ account, by: "name" }));
+  }
+
+  /** The one that its uid tells. */
+  #otherOf(user: Meant, declared: AskDeclared): PasswdEntry | undefined {
     const once = this.known.get(user.name);
     const known = once && this.#accountOf(once);
     if (once === undefined || (user.directory ? known === undefined : once.directory)) return undefined;
@@ -110,14 +124,20 @@ class Exchanged {
   /** The same if the account has another name by now, which nobody declares, whoever has the name of before. */
   #lostName(user: Meant, once: OnceUser, declared: AskDeclared): FaultText | undefined {
     const known = this.#accountOf(once);
-    const other = this.otherOf(user, declared);
+    const other = this.#otherOf(user, declared);
     if (other === undefined) return undefined;
     const found = answered(() => ({ now: this.accounts.userByName(user.name) }));
     if (found === undefined) return undefined;
     if (known !== undefined && found.now === undefined) return renamedText(user, known);
     return user.directory
       ? undefined
-      : lostNameFault(user, other, { ...found, isLikely: known === undefined });
+      : lostNameFault(user, other, { ...found, by: known === undefined ? "uid" : "uid and home" });
+  }
+
+  /** The same if only its name of before tells of the account. */
+  #renamedBefore(user: Meant, declared: AskDeclared): FaultText | undefined {
+    const [other] = this.#formerly.of(user, (name) => declared(name) !== undefined);
+    return other && lostNameFault(user, other, { now: undefined, by: "name" });
   }
 }
 
@@ -128,7 +148,7 @@ type AskDeclared = (name: ByteString) => Place | undefined;
 export function exchangedOf(
   before: Pick<Once, "users">,
   accounts: Accounts,
-): Pick<Exchanged, "doubt" | "otherOf"> {
+): Pick<Exchanged, "doubt" | "othersOf"> {
   return new Exchanged(before, accounts);
 }
 
@@ -150,8 +170,8 @@ export function withExchanged(before: Once, { declarations, leaving, accounts }:
     const doubt = exchanged.doubt(user, declaredUser);
     if (doubt !== undefined) doubts.set(user.name, doubt);
   }
-  const otherOf = (user: Meant) => exchanged.otherOf(user, declaredUser);
-  if (moved.length === 0) return { before, doubts, otherOf };
+  const othersOf = (user: Meant) => exchanged.othersOf(user, declaredUser);
+  if (moved.length === 0) return { before, doubts, othersOf };
   const users = new Map(known);
   const state = { users, known, declared, leaving: leaving() };
   for (const group of togetherIn(moved)) {
@@ -162,57 +182,7 @@ export function withExchanged(before: Once, { declarations, leaving, accounts }:
     for (const one of isClear ? [] : group)
       if (state.leaving.has(one.once.name)) doubts.set(one.once.name, staysFault(one, unclear[0]));
   }
-  return { before: { ...before, users: [...users.values()] }, doubts, otherOf };
-}
-
-/** The account of a user, if that has another name. */
-function movedFrom(
-  once: OnceUser,
-  known: ReadonlyMap<ByteString, OnceUser>,
-  {
-    userByName,
-    userByUid,
-    ownerOfHome,
-  }: Accounts & { readonly ownerOfHome: (homeId: ByteString) => PasswdEntry | undefined },
-): Moved | undefined {
-  const { name, created, directory, homeId, out } = once;
-  const uid = uidOf(once);
-  if (uid === undefined || out) return undefined;
-  return answered(() => {
-    if (userByName(name)?.uid === uid) return undefined;
-    // Its directory need not say anything of the jail.
-    const isOf = (user: OnceUser, account: PasswdEntry) =>
-      user.directory
-        ? user.homeId !== undefined && homeIdInJail(user.jail, account) === user.homeId
-        : user.createdHome === account.home || hasHome(account, user.homeId);
-    const byUid = userByUid(uid);
-    const isIt = byUid !== undefined && byUid.name !== name && isOf(once, byUid);
-    const byHome = isIt || directory || homeId === undefined ? undefined : ownerOfHome(homeId);
-    const account = byHome ?? byUid;
-    if (account === undefined || account.name === name) return undefined;
-    const other = known.get(account.name);
-    // Of which all is known by that name.
-    if (other !== undefined && uidOf(other) === account.uid) return undefined;
-    if (isIt || account === byHome) return { once, account };
-    const jail = jailOfHome(account.home);
-    const isNear = jail === once.jail || once.left.some((one) => one.jail === jail);
-    // Somebody else may have the uid by now, as one of whom usermod(8) has changed that.
-    const isLikely = isNear && created !== undefined && other !== undefined && !isOf(other, account);
-    return isLikely ? { once, account } : undefined;
-  });
-}
-
-/** Those of which one has the name of another one, together. */
-function togetherIn(moved: readonly Moved[]): Moved[][] {
-  const groups: Moved[][] = [];
-  const names = (group: readonly Moved[]) => group.flatMap(({ once, account }) => [once.name, account.name]);
-  for (const one of moved) {
-    const own = new Set(names([one]));
-    const near = groups.filter((group) => names(group).some((name) => own.has(name)));
-    for (const group of near) groups.splice(groups.indexOf(group), 1);
-    groups.push([...near.flat(), one]);
-  }
-  return groups;
+  return { before: { ...before, users: [...users.values()] }, doubts, othersOf };
 }
 
 /** Whether a section says that it means the account which has its name now: by the uid, or the home, if that is written since. */
@@ -292,6 +262,7 @@ function asNamed(known: OnceUser, account: PasswdEntry, before: OnceUser | undef
       limited: true,
       policy: policies.includes(true),
       otherPolicy: policies.includes(false),
+      formerly: withFormer(known, name),
     },
     left: before === undefined ? [] : leftJails(jail, before),
     keys: !known.directory || isHere(once, account) ? once.keys : [],

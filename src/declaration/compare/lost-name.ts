@@ -42,17 +42,24 @@ export function perhapsOf(
 export const meansOther = ({ uid }: Pick<DeclaredUser, "uid">, account: PasswdEntry): boolean =>
   uid !== undefined && uid !== account.uid;
 
-/** What is to be done for an account that has another name now: what the file should say, or what gives the name back that can be declared. */
+/**
+ * What is to be done for an account that has another name now: what the file should say, or what gives the name back that can be
+ * declared. `there`: its jail, if it may be another one; then the remedy is of no use, as the section has a jail.
+ */
 function nameAdvice(
   user: Named,
   account: Pick<PasswdEntry, "name" | "home">,
+  there?: ByteString,
 ): { readonly shown: string; readonly remedy: Remedy } {
   const isLocal = isLocalUser(account.name);
   if (isLocal && newNameFault(account.name, DECLARED) !== undefined) {
     const remedy: Remedy = `usermod -l ${shellWord(user.name)} ${operands(account.name)}`;
     return { shown: `give it back its name: ${remedy}`, remedy };
   }
-  const { shown, remedy } = renamedLines(user, account, isLocal || user.directory ? [] : ["directory = yes"]);
+  const jail = there ?? user.jail;
+  const ofJail = jail === user.jail ? [] : [`jail = ${jail}`];
+  const more = isLocal || user.directory ? ofJail : ["directory = yes"];
+  const { shown, remedy } = renamedLines({ ...user, jail }, account, more);
   return { shown: `write ${shown} in place of ${quoted(`[user ${user.name}]`)}`, remedy };
 }
 
@@ -100,20 +107,24 @@ export function renamedOwner(
 }
 
 /**
- * Why it is not known which account a section means. `other`: the account of before, or what may be that, as only the uid tells
- * (`isLikely`). `now`: the one that has the name.
+ * Why it is not known which account a section means. `other`: the account of before, or what may be that, as only the uid tells,
+ * or a name of before. `now`: the one that has the name.
  */
 export function lostNameFault(
   user: Named,
   other: PasswdEntry,
-  { isLikely, now }: { readonly isLikely: boolean; readonly now: PasswdEntry | undefined },
+  { by, now }: { readonly by: "uid and home" | "uid" | "name"; readonly now: PasswdEntry | undefined },
 ): FaultText {
   const header = quoted(`[user ${user.name}]`);
-  const [is, by] = isLikely ? ["may be", ""] : ["is", " and its home"];
+  const isLikely = by !== "uid and home";
+  const is = isLikely ? "may be" : "is";
+  const sign =
+    by === "name" ? "its name of before" : `its uid ${other.uid}${isLikely ? "" : " and its home"}`;
   const another = now === undefined ? "" : ", and another one has this name";
   const which = now === undefined ? "another uid with the key 'uid'" : quoted(`uid = ${now.uid}`);
-  const { shown, remedy } = nameAdvice(user, other);
-  const message = `the account that was declared ${is} ${quoted(other.name)} now, by its uid ${other.uid}${by}${another}: if ${header} means that one, ${shown}; if it means another one, declare ${which}`;
+  const there = isLikely && !user.directory ? jailOfHome(other.home) : undefined;
+  const { shown, remedy } = nameAdvice(user, other, there);
+  const message = `the account that was declared ${is} ${quoted(other.name)} now, by ${sign}${another}: if ${header} means that one, ${shown}; if it means another one, declare ${which}`;
   // A program would take what may be for certain.
   return { code: "doubtful-account", message, remedy: isLikely ? undefined : remedy };
 }

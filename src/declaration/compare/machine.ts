@@ -187,7 +187,7 @@ export class Machine extends HostSources {
   readonly mayBe = new MayBe({
     ...{ declared: () => this.claimants(), accounts: this.accounts },
     once: (name) => this.#onceOf().get(name),
-    otherOf: (user) => this.known.otherOf(user),
+    othersOf: (user) => this.known.othersOf(user),
   });
   readonly #onceOf = once(() => new Map(this.known.before.users.map((user) => [user.name, user])));
   /** Homes that stay without their accounts. */

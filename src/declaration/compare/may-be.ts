@@ -12,6 +12,7 @@ import { homeInJail, isSameHome, joinHome, livesIn, normalHome } from "../../sys
 import type { FaultText } from "../change.ts";
 import type { DeclaredUser } from "../model.ts";
 import { type OnceUser, uidOf } from "../once-shape.ts";
+import type { Other } from "./exchanged.ts";
 import { meansOther, renamedOwner } from "./lost-name.ts";
 
 // A backup of passwd(5), of what is remembered, or of the declarations brings back the former name of an account, or takes away
@@ -22,7 +23,7 @@ interface Sources {
   /** What was declared once, by name. */
   readonly once: (name: ByteString) => OnceUser | undefined;
   /** As Followed has it. */
-  readonly otherOf: (user: DeclaredUser) => PasswdEntry | undefined;
+  readonly othersOf: (user: DeclaredUser) => readonly Other[];
   readonly accounts: Pick<HostAccounts, "userByName" | "userByUid">;
 }
 
@@ -33,32 +34,30 @@ export class MayBe {
   /** The declared user who an account may be, by its uid, or whose home it has. */
   userOf = (account: PasswdEntry): DeclaredUser | undefined => {
     const { byName, byHome } = this.#found();
-    return byName.get(account.name) ?? byHome.get(normalHome(account.home));
+    return byName.get(account.name)?.user ?? byHome.get(normalHome(account.home));
   };
 
   /** Why nothing is taken from an account that nothing declares. */
   fault(account: PasswdEntry): FaultText | undefined {
     const user = this.userOf(account);
     if (user === undefined) return undefined;
-    const isIt = this.#found().byName.has(account.name);
-    const by = isIt ? `uid ${account.uid}` : `home ${quoted(homeInJail(account.home))}`;
+    const other = this.#found().byName.get(account.name);
+    const uid = other?.by === "name" ? "name of before" : `uid ${account.uid}`;
+    const by = other === undefined ? `home ${quoted(homeInJail(account.home))}` : uid;
     const { file, line } = user.place;
     const message = `${quoted(`[user ${user.name}]`)} of ${quoted(file)}, line ${line}, may mean this account, by its ${by}`;
     return { code: "doubtful-account", message };
   }
 
   readonly #found = memoized(() => {
-    const byName = new Map<ByteString, DeclaredUser>();
+    const byName = new Map<ByteString, { readonly user: DeclaredUser; readonly by: Other["by"] }>();
     const byHome = new Map<ByteString, DeclaredUser>();
     for (const user of this.sources.declared()) {
       const own = answered(() => ({ account: this.sources.accounts.userByName(user.name) }))?.account;
       // Of a directory, a section means whoever has the name.
       const isNamed = user.directory && own !== undefined;
-      const other = isNamed
-        ? undefined
-        : (this.sources.otherOf(user) ??
-          (own === undefined ? (this.#ownerOfLine(user) ?? this.#ownerOfHome(user)) : undefined));
-      if (other !== undefined) byName.set(other.name, user);
+      for (const { account, by } of isNamed ? [] : this.#othersOf(user, own))
+        byName.set(account.name, { user, by });
       if (!hasHomeOf(user, own)) for (const home of this.#homesOf(user)) byHome.set(home, user);
     }
     return { byName, byHome };
@@ -71,6 +70,14 @@ export class MayBe {
       once !== undefined && [undefined, uidOf(once)].includes(uid) ? once.createdHome : undefined;
     const before = created !== undefined && livesIn(jail, created) ? [normalHome(created)] : [];
     return [joinHome(jail, normalPath(home)), ...before];
+  }
+
+  /** The accounts of which a user may have one. `own`: the account of its name. */
+  #othersOf(user: DeclaredUser, own: PasswdEntry | undefined): readonly Other[] {
+    const others = this.sources.othersOf(user);
+    if (others.length > 0 || own !== undefined) return others;
+    const owner = this.#ownerOfLine(user) ?? this.#ownerOfHome(user);
+    return owner === undefined ? [] : [{ account: owner, by: "uid" }];
   }
 
   #ownerOfLine(user: DeclaredUser): PasswdEntry | undefined {

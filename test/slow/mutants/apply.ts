@@ -27,6 +27,7 @@ const RENAMED_LEAVES = "e2e/apply-renamed-leaves.test.ts";
 const INTO_DIRECTORY = "e2e/apply-into-directory.test.ts";
 const RENAMED_LIMITS = "e2e/apply-renamed-limits.test.ts";
 const MAY_BE = "e2e/apply-may-be.test.ts";
+const OLDER_NAMES = "e2e/apply-older-names.test.ts";
 const MOVED_AND_RENAMED = "e2e/apply-moved-and-renamed.test.ts";
 const WAITS = "e2e/directory-waits.test.ts";
 const LEAVES_THERE = "e2e/apply-renamed-directory-leaves.test.ts";
@@ -268,17 +269,13 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/compare/exchanged.ts", "e2e/apply-exchanged-names.test.ts", [
     ["if (uid !== undefined) return uid === account.uid;", "if (uid !== undefined) return true;"],
     ["unclear.length === 0 && ", ""],
-    ["return isLikely ?", "return true ?"],
     ["hasHome(account, once.homeId) && !", "!"],
     ["users.set(account.name, withAccess(meant, once));", "continue;"],
     [" && other !== undefined && uidOf(other) !== undefined", ""],
     ["leaving.has(name) && other", "other"],
   ]),
   ...within("src/declaration/compare/exchanged.ts", RENAMED_LIMITS, [
-    [
-      "this.#namedAnew(user, once, declared) ?? this.#lostName(user, once, declared)",
-      "this.#namedAnew(user, once, declared)",
-    ],
+    ["this.#lostName(user, once, declared) ??", ""],
     ["known ?? answered(() => perhapsOf(once, this.accounts))", "known"],
     [" || meansOther(user, other));", ");"],
     ["known !== undefined && found.now === undefined", "found.now === undefined"],
@@ -338,8 +335,26 @@ export const APPLY: readonly Mutant[] = [
     ["formerly === undefined || baseName(home) === user.name", "true"],
     ["formerly === undefined || baseName(home) === user.name", "false"],
   ]),
+  ...within("src/declaration/compare/by-former-name.ts", OLDER_NAMES, [
+    ["isDeclared(once.name) ? undefined :", ""],
+    ["isIt && !meansOther(user, account) ?", "isIt ?"],
+    ["userByName(user.name) === undefined)", "true)"],
+  ]),
+  ...within("src/declaration/compare/exchanged.ts", OLDER_NAMES, [
+    ['return named.map((account) => ({ account, by: "name" }));', "return [];"],
+    ["return other && lostNameFault", "return undefined && lostNameFault"],
+  ]),
+  ...within("src/declaration/once-of.ts", OLDER_NAMES, [
+    ["formerly: account?.formerly,", "formerly: undefined,"],
+  ]),
+  ...within("src/declaration/renamed.ts", OLDER_NAMES, [
+    ["formerly: withFormer(one, user.name)", "formerly: undefined"],
+  ]),
+  ...within("src/declaration/compare/lost-name.ts", OLDER_NAMES, [
+    ["jail === user.jail ? [] : [", "true ? [] : ["],
+  ]),
   ...within("src/declaration/compare/may-be.ts", MAY_BE, [
-    ["if (other !== undefined) byName.set(other.name, user);", ""],
+    ["byName.set(account.name, { user, by });", ";"],
     ["if (!hasHomeOf(user, own)) for", "if (user === null) for"],
   ]),
   ...within("src/declaration/compare/exchanged.ts", MAY_BE, [
@@ -371,7 +386,7 @@ export const APPLY: readonly Mutant[] = [
     ["isLocalUser(account.name) ? here : asOfDirectory(known)", "here"],
   ]),
   ...within("src/declaration/compare/lost-name.ts", INTO_DIRECTORY, [
-    ['isLocal || user.directory ? [] : ["directory = yes"]', "[] as string[]"],
+    ['isLocal || user.directory ? ofJail : ["directory = yes"]', "[] as string[]"],
   ]),
   ...within("src/declaration/carry-out/lose.ts", INTO_DIRECTORY, [
     ["heirOf(root, once, line), once", "line, once"],
@@ -399,8 +414,10 @@ export const APPLY: readonly Mutant[] = [
     ["out: once.directory, keys: []", "keys: []"],
     ["out: once.directory, keys: []", "out: once.directory"],
   ]),
-  ...within("src/declaration/compare/exchanged.ts", LEAVES_THERE, [
+  ...within("src/declaration/compare/other-names.ts", LEAVES_THERE, [
     ["homeIdInJail(user.jail, account) === user.homeId", "true"],
+  ]),
+  ...within("src/declaration/compare/exchanged.ts", LEAVES_THERE, [
     ["account.name === user.name && !once.directory", "account.name === user.name"],
     ["user.directory ? known === undefined : once.directory", "user.directory"],
     ["known.directory || (", "("],
@@ -495,14 +512,14 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/renamed.ts", RENAMED_THERE, [
     ["directory ? homeId !== undefined && homeIdInJail(jail, account) === homeId : ", ""],
   ]),
-  ...within("src/declaration/compare/exchanged.ts", "e2e/apply-renamed.test.ts", [
+  ...within("src/declaration/compare/other-names.ts", "e2e/apply-renamed.test.ts", [
     ["if (other !== undefined && uidOf(other) === account.uid) return undefined;", ""],
   ]),
   ...within("src/declaration/renamed.ts", RENAMED_ELSEWHERE, [
     ["once.jail !== jail : once.directory)", "once.jail !== jail : once.jail !== jail)"],
     ["hasHome(account, once.homeId) ? notCreated(once) : undefined", "undefined"],
   ]),
-  ...within("src/declaration/compare/exchanged.ts", RENAMED_ELSEWHERE, [
+  ...within("src/declaration/compare/other-names.ts", RENAMED_ELSEWHERE, [
     ["const account = byHome ?? byUid;", "const account = byUid;"],
   ]),
   ...within("src/declaration/follow-move.ts", RENAMED_ELSEWHERE, [

@@ -1,0 +1,42 @@
+import type { ByteString } from "../../../ffi/bytes.ts";
+import { answered } from "../../cli/error.ts";
+import { memoized } from "../../enter/gather.ts";
+import type { PasswdEntry } from "../../system/accounts.ts";
+import type { HostAccounts } from "../../system/host-accounts.ts";
+import type { DeclaredUser } from "../model.ts";
+import { type OnceUser, uidOf } from "../once-shape.ts";
+import { meansOther } from "./lost-name.ts";
+
+// A backup of the declarations alone brings back the name of before: the jail of then says nothing of an account that has moved.
+
+type Accounts = Pick<HostAccounts, "userByName">;
+
+/** The accounts that were declared by another name, before somebody renamed them. */
+export class ByFormerName {
+  constructor(
+    private readonly users: readonly OnceUser[],
+    private readonly accounts: Accounts,
+  ) {}
+
+  /** Those of which a user may be one who has no account by its own name, and whom nobody declares by the name of now. */
+  of(
+    user: Pick<DeclaredUser, "name" | "uid" | "directory">,
+    isDeclared: (name: ByteString) => boolean,
+  ): PasswdEntry[] {
+    const all = this.#byName().get(user.name) ?? [];
+    const { userByName } = this.accounts;
+    if (all.length === 0 || answered(() => userByName(user.name) === undefined) !== true) return [];
+    return all.flatMap((once) => {
+      const account = isDeclared(once.name) ? undefined : answered(() => userByName(once.name));
+      const isIt = account !== undefined && uidOf(once) === account.uid && once.directory === user.directory;
+      return isIt && !meansOther(user, account) ? account : [];
+    });
+  }
+
+  readonly #byName = memoized(() => {
+    const found = new Map<ByteString, OnceUser[]>();
+    for (const user of this.users)
+      for (const name of user.formerly ?? []) found.getOrInsertComputed(name, () => []).push(user);
+    return found;
+  });
+}

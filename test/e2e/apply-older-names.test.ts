@@ -1,0 +1,152 @@
+/** Only the declarations come back from a backup of before customers were renamed: nothing is taken or made by those names. */
+import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
+import type { Machine } from "../machine/machine.ts";
+import { linesOf, openApplyMachine, uidIn } from "./apply-scene.ts";
+
+setDefaultTimeout(120_000);
+
+const [J, K] = ["/srv/one", "/srv/two"] as const;
+const D = "/etc/jailkit/jails.d";
+const FILE = `${D}/one.ini`;
+const SECTIONS = "sections = uidbasics, basicshell\n";
+const JAILS = `[jail ${J}]\n${SECTIONS}[jail ${K}]\n${SECTIONS}`;
+const user = (name: string, path: string, more = "") =>
+  `[user ${name}]\njail = ${path}\nshell = /bin/bash\n${more}`;
+
+let m: Machine;
+const sh = (text: string) => m.must(["sh", "-ec", text]).stdout;
+const declare = (...texts: string[]) => m.write(FILE, JAILS + texts.join(""));
+const FILES = "/etc/passwd /etc/shadow /etc/group /etc/gshadow";
+/** All that there is of accounts and jails. */
+const state = () => sh(`cat ${FILES}; find /srv /etc/jailkit -printf '%p %s %m %U %i\\n' | sort`);
+const settle = (...options: string[]) => {
+  for (let run = 0; run < 2; run++)
+    expect(linesOf(m, ...options)).toMatchObject({ status: 0, summary: { problems: [] } });
+};
+const RUNS = [
+  ["--check", "--prune", "--delete-homes"],
+  ["--check"],
+  [],
+  ["--prune"],
+  ["--prune", "--delete-homes"],
+];
+
+/** How a customer became another one, after which the file says so. Each keeps its uid and its letter. */
+const RENAMED: Record<string, () => string[]> = {
+  "in its jail": () => {
+    sh("usermod -l dora ann");
+    return [user("dora", J, "home = /home/ann\n")];
+  },
+  "in its jail, with its home": () => {
+    sh(`mv ${J}/home/ann ${J}/home/dora; usermod -l dora -d ${J}/./home/dora ann`);
+    return [user("dora", J)];
+  },
+  "after it was moved to another jail": () => {
+    sh(`mkdir -p ${K}/home; mv ${J}/home/ann ${K}/home/ann; usermod -d ${K}/./home/ann ann`);
+    declare(user("ann", K));
+    settle("--prune");
+    sh("usermod -l dora ann");
+    return [user("dora", K, "home = /home/ann\n")];
+  },
+  "after it was moved to another jail, with its home": () => {
+    sh(`mkdir -p ${K}/home; mv ${J}/home/ann ${K}/home/ann; usermod -d ${K}/./home/ann ann`);
+    declare(user("ann", K));
+    settle("--prune");
+    sh(`mv ${K}/home/ann ${K}/home/dora; usermod -l dora -d ${K}/./home/dora ann`);
+    return [user("dora", K)];
+  },
+};
+const MADE = ["by apply", "before apply"];
+const CASES = Object.keys(RENAMED).flatMap((how) =>
+  MADE.flatMap((made) => [["--prune"], []].map((options) => [how, made, options] as const)),
+);
+
+beforeAll(async () => {
+  m = await openApplyMachine();
+});
+afterAll(() => m?.close());
+beforeEach(() => {
+  m.run(["sh", "-c", "for u in ann dora; do userdel -f $u; groupdel $u; done"]);
+  sh(`rm -rf /srv/* /var/lib/jailkit; rm -f ${D}/*`);
+});
+
+describe.each(CASES)("a customer was renamed %s, made %s, with %j", (how, made, options) => {
+  let own: string[];
+  let uid: number;
+  beforeEach(() => {
+    if (made === "before apply") {
+      m.must(["jk_init", "-j", J, "uidbasics", "basicshell"]);
+      m.must(["jk_addjailuser", "-j", J, "-s", "/bin/bash", "ann"]);
+    }
+    declare(user("ann", J));
+    settle(...options);
+    m.write(`${J}/home/ann/letter`, "of the customer\n");
+    m.must(["chown", "--reference", `${J}/home/ann`, `${J}/home/ann/letter`]);
+    uid = uidIn(m, "ann") ?? 0;
+    own = RENAMED[how]?.() ?? [];
+    declare(...own);
+    settle(...options);
+    declare(user("ann", J));
+  });
+
+  /** What a run does, and what is wrong for the two. */
+  const ran = (...options: string[]) => {
+    const { status, changes, summary } = linesOf(m, ...options);
+    return { status, changes: changes.filter((one) => one.status !== "not-done"), ...summary };
+  };
+
+  test("nothing is taken or made, and all who tell of it say both ways", () => {
+    const before = state();
+    const moved = `${how.includes("another jail") ? ` and 'jail = ${K}'` : ""}`;
+    const header = `'[user dora]'${how.endsWith("its home") ? "" : " and 'home = /home/ann'"}${moved}`;
+    const both = `the account that was declared may be 'dora' now, by its name of before: if '[user ann]' means that one, write ${header} in place of '[user ann]'; if it means another one, declare another uid with the key 'uid'`;
+    const stays = `user dora: is not declared any more, and stays: '[user ann]' of '${FILE}', line 5, may mean this account, by its name of before`;
+    for (const options of RUNS) {
+      const { status, changes, problems, warnings } = ran(...options);
+      const isPrune = options.includes("--prune");
+      expect([options, status, changes]).toEqual([options, 1, []]);
+      expect(problems.map(({ message }) => message)).toEqual([
+        ...(isPrune ? [stays] : []),
+        `user ann: ${both}`,
+      ]);
+      expect(problems.flatMap(({ remedy }) => remedy ?? [])).toEqual([]);
+      expect(warnings).toEqual(isPrune ? [] : [stays]);
+    }
+    expect(state()).toBe(before);
+    expect(m.run(["jailkit", "config", "check"]).stdout).toContain(both);
+    const status = m.run(["jailkit", "status"]).stdout;
+    expect(status).toContain("jailkit config check");
+    expect([status, m.run(["jk_check"]).stdout].join("")).not.toMatch(/--prune|userdel|rm -/);
+  });
+
+  test("by the name of now all is as it was", () => {
+    expect(linesOf(m, "--prune").status).toBe(1);
+    declare(...own);
+    settle("--prune", "--delete-homes");
+    expect(m.run(["su", "-", "dora", "-c", "cat letter"]).stdout).toBe("of the customer\n");
+    expect([uidIn(m, "dora"), uidIn(m, "ann")]).toEqual([uid, undefined]);
+  });
+
+  test("another one, who has the name from now on, is made beside it, or after it has gone", () => {
+    const home = "home = /home/other\n";
+    declare(user("ann", J, `${home}uid = ${uid + 100}\n`), ...own);
+    settle("--prune", "--delete-homes");
+    expect(uidIn(m, "ann")).toBe(uid + 100);
+    expect(m.run(["su", "-", "dora", "-c", "cat letter"]).stdout).toBe("of the customer\n");
+    // One that was there before stays outside, and is told.
+    if (made !== "by apply") return;
+    m.must(["userdel", "ann"]);
+    declare(user("ann", J, `${home}uid = ${uid + 100}\n`));
+    settle("--prune", "--delete-homes");
+    expect([uidIn(m, "dora"), uidIn(m, "ann")]).toEqual([undefined, uid + 100]);
+    declare(user("ann", J, home));
+    settle("--prune", "--delete-homes");
+  });
+
+  test("both may be declared", () => {
+    declare(user("ann", J, "home = /home/other\n"), ...own);
+    settle("--prune", "--delete-homes");
+    expect(m.run(["su", "-", "dora", "-c", "cat letter"]).stdout).toBe("of the customer\n");
+    expect([uidIn(m, "dora"), uidIn(m, "ann") === undefined]).toEqual([uid, false]);
+  });
+});
