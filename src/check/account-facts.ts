@@ -19,6 +19,8 @@ export interface AccountFacts {
   /** Through all name services of the host. */
   /** The account that has the name itself. */
   readonly hostUser: (name: ByteString) => PasswdEntry | undefined;
+  /** Undefined also if a name service does not answer. */
+  readonly hostUserNumbered: (uid: number) => PasswdEntry | undefined;
   /** Who lives in the jail, has the uid, and no line there; undefined also if a name service does not answer. */
   readonly lackingUser: (uid: number) => ByteString | undefined;
   /** As of AskMeant. */

@@ -156,7 +156,7 @@ export class AccountFiles {
       group: this.#group,
       edit: (file, script) => editAdvice(root, file, script),
       hostUser: (name) => ifNamed(name, host.userByName(name)),
-      lackingUser: lackingUsers(root.path, this.#passwd, host),
+      ...usersNumbered(root.path, this.#passwd, host),
       hostGroup: host.groupByName,
       hostGroupNumbered: host.groupByGid,
       noGroup: (user, inJail) => primaryGroupFault(user, host, () => inJail)?.remedy,
@@ -271,18 +271,20 @@ function chrootshSettings(host: HostAccounts): (user: PasswdEntry) => ChrootshSe
   };
 }
 
-/** As AccountFacts.lackingUser, of a jail with these lines in its etc/passwd. */
-const lackingUsers =
-  (
-    jail: ByteString,
-    passwd: readonly ByteString[],
-    { userByUid }: HostAccounts,
-  ): AccountFacts["lackingUser"] =>
-  (uid) => {
-    const owner = answered(() => userByUid(uid));
+/** As AccountFacts has them, of a jail with these lines in its etc/passwd. */
+function usersNumbered(
+  jail: ByteString,
+  passwd: readonly ByteString[],
+  { userByUid }: HostAccounts,
+): Pick<AccountFacts, "hostUserNumbered" | "lackingUser"> {
+  const hostUserNumbered = (uid: number) => answered(() => userByUid(uid));
+  const lackingUser = (uid: number) => {
+    const owner = hostUserNumbered(uid);
     const isThere = owner === undefined || passwd.some((line) => line.startsWith(`${owner.name}:`));
     return !isThere && livesIn(jail, owner.home) ? owner.name : undefined;
   };
+  return { hostUserNumbered, lackingUser };
+}
 
 /** Tests whether jk_uchroot lets an account into a jail; nobody if its file is missing or cannot be used. */
 function uchrootGuests(jail: ByteString, host: HostAccounts): AccountFacts["isGuest"] {

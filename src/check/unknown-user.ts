@@ -11,15 +11,18 @@ export function unknownUser(
     jail,
     lackingUser,
     renamed,
-    hostUser,
+    hostUserNumbered,
     strayHere,
-  }: Pick<AccountFacts, "jail" | "lackingUser" | "renamed" | "hostUser" | "strayHere">,
+  }: Pick<AccountFacts, "jail" | "lackingUser" | "renamed" | "hostUserNumbered" | "strayHere">,
 ): CheckFinding {
   const owner = lackingUser(uid);
-  const is = owner === undefined ? "" : `, and ${quoted(owner)} has its uid`;
+  const real = hostUserNumbered(uid);
+  // Whose home may be here, and has another name and another jail now.
+  const stray = real && strayHere(real);
+  const heir = owner ?? (stray && real?.name);
+  const is = heir === undefined ? "" : `, and ${quoted(heir)} has its uid`;
   const message = `user ${display(name)} in jail ${display(jail)}/ does not exist on the real system${is}`;
   const usual = owner === undefined ? takeLinesOut(jail, name) : jailSideRemedy(jail, owner);
-  const real = owner === undefined ? undefined : hostUser(owner);
-  const advice = renamed(name, jail) ?? (real && strayHere(real)) ?? usual;
+  const advice = renamed(name, jail) ?? stray ?? usual;
   return advised({ rule: "user-unknown", path: `${jail}/etc/passwd`, message }, advice);
 }

@@ -154,7 +154,7 @@ export function otherJailAdvice(
       remedy: isSure ? give : "",
     };
   }
-  const out = takeLinesOut(jail, name);
+  const out = takeLinesOut(jail, line ?? name);
   return {
     message: `its home is in another jail, ${quoted(path)}`,
     advice: `to let the account have that: ${give}; or, if that is not its home any more, take its line out of that jail, in which the home stays: ${out}`,

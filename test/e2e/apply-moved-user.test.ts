@@ -140,3 +140,41 @@ test("what would put a line into the jail of before is refused, and gives no hom
   sh(GIVE);
   expect(login().stdout).toBe(LETTER);
 });
+
+test("renamed before its home is found, it keeps the line that tells where that is, until somebody takes that out", () => {
+  sh(`usermod -d ${B}/./home/ann ann`);
+  m.run(["jailkit", "apply", "--prune"]);
+  sh("usermod -l anna ann");
+  m.write(FILE, declared(B).replace("[user ann]", "[user anna]\nhome = /home/ann"));
+  const line = () => m.run(["grep", "^ann:", `${A}/etc/passwd`]).stdout;
+  const before = line();
+  const give = `usermod -d ${A}/./home/ann anna`;
+  const out = `jk_jailuser --unjail --jail-side-only -j ${A} ann`;
+  const both = `to let the account have that: ${give}; or, if that is not its home any more, take its line out of that jail, in which the home stays: ${out}`;
+  for (const options of [["--check", "--prune"], [], ["--prune"], ["--prune", "--delete-homes"]]) {
+    const { changes, summary } = linesOf(m, ...options);
+    expect([changes, summary.problems]).toMatchObject([[], [{ code: "home-elsewhere", remedy: null }]]);
+    expect(summary.problems[0]?.message).toEndWith(both);
+  }
+  expect([line(), m.exists(`${B}/home/ann`)]).toEqual([before, false]);
+  const found = check(m, "-j", A).found.find(({ rule }) => rule === "user-unknown");
+  expect(found?.message).toEndWith(`does not exist on the real system, and 'anna' has its uid; ${both}`);
+  expect(found?.remedy).toBeUndefined();
+  expect(m.run(["jailkit", "explain", "anna"]).stdout).toContain(both);
+  // One way, and the other one.
+  m.must(["cp", "-a", "/etc/passwd", "/root/bk/now"]);
+  m.must(give.split(" "));
+  expect(linesOf(m, "--prune").summary.problems).toMatchObject([{ code: "in-another-jail" }]);
+  m.write(FILE, declared(A).replace("[user ann]", "[user anna]\nhome = /home/ann"));
+  for (let run = 0; run < 2; run++) expect(linesOf(m, "--prune").status).toBe(0);
+  expect(m.run(["/usr/sbin/jk_chrootsh", "-c", "cat letter"], { user: "anna" }).stdout).toBe("dear\n");
+});
+
+test("renamed before its home is found, it gets a new home when somebody has taken the line out", () => {
+  sh(`usermod -d ${B}/./home/ann ann; usermod -l anna ann`);
+  m.write(FILE, declared(B).replace("[user ann]", "[user anna]\nhome = /home/ann"));
+  expect(linesOf(m, "--prune").status).toBe(1);
+  m.must(`jk_jailuser --unjail --jail-side-only -j ${A} ann`.split(" "));
+  for (let run = 0; run < 2; run++) expect(linesOf(m, "--prune").status).toBe(0);
+  expect([m.read(`${A}/home/ann/letter`), m.exists(`${B}/home/ann`)]).toEqual(["dear\n", true]);
+});

@@ -142,7 +142,7 @@ test("the line of the old name stays, whatever jk_check says is typed first, and
   const of = (rule: string) => checked().find((one) => one.rule === rule);
   expect(of("user-unknown")).toMatchObject({
     message: `user lea in jail ${J}/ does not exist on the real system, and 'liz' has its uid`,
-    remedy: SIDE.join(" "),
+    remedy: "jailkit apply --check",
   });
   expect([m.run(SIDE).status, lineOf("liz"), lineOf("lea") === undefined]).toEqual([1, undefined, false]);
   const { remedy = "" } = of("user-not-in-jail") ?? {};

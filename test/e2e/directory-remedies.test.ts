@@ -128,7 +128,9 @@ test.each([
   expect(logged).toStartWith(
     `usermod -d ${J}/./home/berta berta && jk_jailuser --jail-side-only -j ${J} berta && `,
   );
-  expect(remedies[0]).toBe(logged);
+  // Who can look into the jail finds the home of its line there.
+  const isMissing = make.startsWith("rm");
+  expect(remedies[0]).toBe(isMissing ? `usermod -d ${J}/./home/berta berta` : logged);
   expect(remedies.join("\n")).not.toContain("/web/x");
   m.must(["sh", "-c", logged]);
   expect(login("berta", "-c", "pwd").stdout).toBe("/home/berta\n");

@@ -62,6 +62,7 @@ function findingsOf(passwd: string, group = "", home = "/j/./home/u", numbered: 
     group: group.split("\n"),
     edit: (file, script) => `sed -i ${shellWord(script)} ${shellWord(file)}`,
     hostUser: (name) => (name === "u" ? user("u", 1000, 1000, home) : USERS.find((one) => one.name === name)),
+    hostUserNumbered: () => undefined,
     lackingUser: (uid) => (uid === 1777 ? "v" : undefined),
     hostGroup: (name) => GROUPS.find((one) => one.name === name),
     hostGroupNumbered: (gid) => numbered.find((one) => one.gid === gid),

@@ -6,7 +6,7 @@ import { jailOfHome } from "../../system/separator.ts";
 import { type Change, causesFirst, type Fault, NO_LONGER } from "../change.ts";
 import type { Declaration, DeclaredUser } from "../model.ts";
 import { isInScope, leftJails, stillIn, union } from "../once.ts";
-import type { LeftJail, Once, OnceJail, OnceUser } from "../once-shape.ts";
+import { type LeftJail, type Once, type OnceJail, type OnceUser, uidOf } from "../once-shape.ts";
 import { type FormerJail, formerJails, type Gone, type Note } from "./former-jails.ts";
 import { stillHas } from "./former-members.ts";
 import {
@@ -195,8 +195,6 @@ export function movedUsers(users: readonly DeclaredUser[], before: Once, machine
       if (once === undefined || machine.isMovedTo(jail, one.jail)) continue;
       const found = formerLeft(once, one, places, "it has another jail now");
       if (found === undefined) continue;
-      // That line tells where its home is.
-      if (found !== "nothing" && isStrayIn(one.jail, name, once, machine)) continue;
       if (found === "nothing") settled.push({ name, jail: one.jail });
       else former.push(found);
     }
@@ -204,10 +202,16 @@ export function movedUsers(users: readonly DeclaredUser[], before: Once, machine
   return { former, settled };
 }
 
-/** True if the home of an account is, or may be, in that jail, and not in its own. */
-function isStrayIn(jail: ByteString, name: ByteString, once: OnceUser, { accounts }: Machine): boolean {
-  const account = answered(() => accounts.userByName(name));
-  return account !== undefined && strayHomeOf(account, once)?.other.jail === jail;
+/** Whether the line of a user tells that the home of a declared account, which may have another name now, is, or may be, in that jail. */
+function isStrayIn(jail: ByteString, once: OnceUser, { machine, known }: Places): boolean {
+  const uid = uidOf(once);
+  const { userByName, userByUid } = machine.accounts;
+  const asked = [() => userByName(once.name), () => (uid === undefined ? undefined : userByUid(uid))];
+  return asked.some((ask) => {
+    const account = answered(ask);
+    if (account === undefined || !machine.isDeclared(account.name)) return false;
+    return strayHomeOf(account, known.get(account.name))?.other.jail === jail;
+  });
 }
 
 /**
@@ -226,6 +230,7 @@ function formerLeft(
   const { jail, lines, policy, settings } = found;
   const line = lines.length > 0;
   if (!(line || policy || settings)) return "nothing";
+  if (isStrayIn(jail, once, places)) return undefined;
   const from = line || policy ? `in ${display(jail)}` : undefined;
   const what = line ? ("entry" as const) : ("policy" as const);
   return {

@@ -448,13 +448,18 @@ export const APPLY: readonly Mutant[] = [
     ["one.jail === jail && one.directory && !one.out", "false"],
   ]),
   ...within("src/declaration/compare/former.ts", "e2e/apply-moved-user.test.ts", [
-    ['if (found !== "nothing" && isStrayIn(', 'if (found === "nothing" && isStrayIn('],
+    ["if (isStrayIn(jail, once, places)) return undefined;", ""],
+    ["() => (uid === undefined ? undefined : userByUid(uid))", "() => undefined"],
   ]),
   ...within("src/users/stray-home.ts", "e2e/apply-moved-user.test.ts", [
     ['why: "no-line", isSure: isLast', 'why: "no-line", isSure: true'],
     ['why: "both", isSure: false', 'why: "both", isSure: true'],
   ]),
-  ...within("src/users/own-home.ts", "e2e/apply-moved-user.test.ts", [[" ?? findInOther(user, root)", ""]]),
+  ...within("src/users/own-home.ts", "e2e/apply-moved-user.test.ts", [
+    [" ?? findInOther(user, root)", ""],
+    ["takeLinesOut(jail, line ?? name)", "takeLinesOut(jail, name)"],
+  ]),
+  ...within("src/check/unknown-user.ts", "e2e/apply-moved-user.test.ts", [["?? stray ??", "??"]]),
   ...within("src/check/other-home.ts", WAITS, [[" ?? facts.declaredHere(real)", ""]]),
   ...within("src/status/accounts.ts", WAITS, [["meant === undefined ? fault", "true ? fault"]]),
   ...within("src/jail/fs/mounted-home.ts", "e2e/apply-two-homes.test.ts", [
