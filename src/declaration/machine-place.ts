@@ -18,7 +18,7 @@ import { otherHome } from "../users/own-home.ts";
 import type { FaultText } from "./change.ts";
 import { leadsInto, placeFault } from "./compare/account-place.ts";
 import { misplacedText } from "./compare/directory-says.ts";
-import { type HomeDiffers, sharesHome } from "./compare/home-differs.ts";
+import { type HomeDiffers, holderOf, sharesHome } from "./compare/home-differs.ts";
 import { renamedFault } from "./compare/lost-name.ts";
 import { membershipFault } from "./compare/membership.ts";
 import { newName } from "./compare/not-declared.ts";
@@ -94,19 +94,21 @@ export function reportPlace(
   ofJail: readonly JailedUser[],
   context: FactContext,
 ): void {
-  const { facts, report } = context;
+  const { facts, report, users } = context;
   const { directory = false, jail = "", home } = readKeys(section, userKeys);
   const account = answered(() => facts.userByName(name));
   if (account === undefined || account.uid === 0 || jail === "") return;
   const isLocal = answered(() => facts.userNames().includes(name));
   if (isLocal !== !directory) return;
+  const declared = { name, jail, home: home ?? usualHome(name), directory };
   // One of a directory keeps its home, without a declared one.
   const fault =
     directory && home === undefined
       ? undefined
-      : placeFault({ name, jail, home: home ?? usualHome(name), directory }, account, {
+      : placeFault(declared, account, {
           isUsual: home === undefined,
           other: () => sharesHome(account, jail, ofJail),
+          holder: () => holderOf(declared, ofJail, (one) => users.has(one)),
         });
   const shown = `the account ${quoted(name)}`;
   const isOutside = !directory && splitHome(account.home) === undefined;

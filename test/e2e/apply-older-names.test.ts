@@ -155,3 +155,66 @@ describe.each(CASES)("a customer was renamed %s, made %s, with %j", (how, made, 
     expect([uidIn(m, "dora"), uidIn(m, "ann")]).toEqual([undefined, other]);
   });
 });
+
+describe("a new customer has the former name of another one", () => {
+  const [ONE, TWO] = [user("ann", J), user("ann", J, "home = /home/two\n")];
+  const letterOf = (name: string) => m.run(["su", "-", name, "-c", "cat letter"]).stdout;
+  let uids: (number | undefined)[];
+  beforeEach(() => {
+    declare(ONE);
+    settle("--prune");
+    m.write(`${J}/home/ann/letter`, "of the customer\n");
+    m.must(["chown", "--reference", `${J}/home/ann`, `${J}/home/ann/letter`]);
+    sh("usermod -l dora ann");
+    declare(user("dora", J, "home = /home/ann\n"));
+    settle("--prune");
+    declare(TWO, user("dora", J, "home = /home/ann\n"));
+    settle("--prune");
+    uids = [uidIn(m, "dora"), uidIn(m, "ann")];
+  });
+
+  test("only the declarations come back: no remedy lets the first one go", () => {
+    declare(ONE);
+    const before = state();
+    const both = `has the home '/home/two' in the jail, and '/home/ann' is its home without the key 'home', and that of 'dora', which nobody declares: if '[user ann]' means that account, write '[user dora]' and 'home = /home/ann' in place of '[user ann]'; if it means this one, declare 'home = /home/two'`;
+    for (const options of RUNS) {
+      const { status, changes, summary } = linesOf(m, ...options);
+      expect([status, changes.filter((one) => one.status !== "not-done")]).toEqual([1, []]);
+      const own = summary.problems.filter(({ path }) => path === "ann");
+      expect(own).toMatchObject([{ code: "home-differs", remedy: null, message: `user ann: ${both}` }]);
+    }
+    expect(state()).toBe(before);
+    const config = JSON.parse(m.run(["jailkit", "config", "check", "--json"]).stdout);
+    const found = config.findings.filter((one: { code: string }) => one.code === "home-differs");
+    expect(found).toMatchObject([{ remedy: null, message: `the account 'ann' ${both}` }]);
+    declare(user("dora", J, "home = /home/ann\n"));
+    settle("--prune", "--delete-homes");
+    expect([letterOf("dora"), uidIn(m, "ann")]).toEqual(["of the customer\n", undefined]);
+  });
+
+  test("both exchange their names: each section means who has its name and its home", () => {
+    sh("usermod -l other ann; usermod -l ann dora; usermod -l dora other");
+    declare(ONE, user("dora", J, "home = /home/two\n"));
+    settle("--prune", "--delete-homes");
+    expect([uidIn(m, "ann"), uidIn(m, "dora"), letterOf("ann")]).toEqual([...uids, "of the customer\n"]);
+    declare(user("dora", J, "home = /home/two\n"));
+    settle("--prune", "--delete-homes");
+    expect([uidIn(m, "ann"), uidIn(m, "dora")]).toEqual([undefined, uids[1]]);
+  });
+
+  test("both exchange their names and homes: no remedy declares one of them twice", () => {
+    sh("usermod -l other ann; usermod -l ann dora; usermod -l dora other");
+    sh(`mv ${J}/home/ann ${J}/home/x; mv ${J}/home/two ${J}/home/dora; mv ${J}/home/x ${J}/home/two`);
+    sh(`usermod -d ${J}/./home/two ann; usermod -d ${J}/./home/dora dora`);
+    declare(TWO, user("dora", J));
+    const { changes, summary } = linesOf(m, "--check", "--prune", "--delete-homes");
+    expect(changes.filter((one) => one.status === "planned")).toEqual([]);
+    expect(summary.problems.find(({ path }) => path === "ann")).toMatchObject({
+      ...{ code: "doubtful-account", remedy: null },
+      message: `user ann: is the account that was declared as 'dora', by its uid ${uids[0]}, and the one of before is 'dora' now, which is declared, too: if '[user ann]' means that one still, give each section the name that its account has now; if '[user ann]' means this one, declare 'uid = ${uids[0]}'`,
+    });
+    declare(`${TWO}uid = ${uids[0]}\n`, `${user("dora", J)}uid = ${uids[1]}\n`);
+    settle("--prune", "--delete-homes");
+    expect([uidIn(m, "ann"), uidIn(m, "dora"), letterOf("ann")]).toEqual([...uids, "of the customer\n"]);
+  });
+});

@@ -78,7 +78,7 @@ class Exchanged {
     const once = this.known.get(user.name);
     if (once === undefined) {
       const isFormer = now !== undefined && isOfFormer(now.account, user, declared(now.once.name));
-      return isFormer ? meantFault(user, now, undefined) : this.#renamedBefore(user, declared);
+      return isFormer ? meantFault(user, now, undefined, () => false) : this.#renamedBefore(user, declared);
     }
     if (now === undefined)
       return (
@@ -86,8 +86,8 @@ class Exchanged {
         this.#lostName(user, once, declared) ??
         this.#renamedBefore(user, declared)
       );
-    if (saysWhich(user, now.account, once)) return undefined;
-    return meantFault(user, now, this.#accountOf(once));
+    if (saysWhich(user, now, once)) return undefined;
+    return meantFault(user, now, this.#accountOf(once), (name) => declared(name) !== undefined);
   }
 
   /** The accounts of which a user may have one by now under a name that nobody declares. */
@@ -185,16 +185,19 @@ export function withExchanged(before: Once, { declarations, leaving, accounts }:
   return { before: { ...before, users: [...users.values()] }, doubts, othersOf };
 }
 
-/** Whether a section says that it means the account which has its name now: by the uid, or the home, if that is written since. */
+/**
+ * Whether a section says that it means the account which has its name now: by the uid, or by the home, if that is written since,
+ * or has stayed as it was when that account had another name. `before`: whom the section meant last.
+ */
 function saysWhich(
   { uid, home, directory, place: { section } }: Meant,
-  account: PasswdEntry,
-  { createdHome }: OnceUser,
+  { account, once }: Moved,
+  before: OnceUser,
 ): boolean {
   if (directory) return true;
   if (uid !== undefined) return uid === account.uid;
-  const isHere = homeInJail(account.home) === normalPath(home);
-  return isHere && findEntry(section, "home") !== undefined && createdHome !== account.home;
+  const isHere = homeInJail(account.home) === normalPath(home) && before.createdHome !== account.home;
+  return isHere && (findEntry(section, "home") !== undefined || once.createdHome === account.home);
 }
 
 interface Users {
@@ -225,7 +228,7 @@ function follow(group: readonly Moved[], { users, known, declared, leaving }: Us
     const section = declared.get(account.name);
     if (section !== undefined && before !== undefined) {
       // Another account has what is known of this name, or nobody.
-      const isMeant = !section.directory && saysWhich(section, account, before);
+      const isMeant = !section.directory && saysWhich(section, { once, account }, before);
       const own = isMeant ? { ...asNamed(once, account, before), file: before.file } : before;
       const meant = withAccess(own, before);
       users.set(account.name, withAccess(meant, once));

@@ -5,7 +5,7 @@ import type { Remedy } from "../../cli/remedy.ts";
 import { operands, shellWord } from "../../cli/shell-word.ts";
 import type { JailedUser } from "../../jail/accounts/jailed-users.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
-import { dirsEqual, joinHome, splitHome } from "../../system/separator.ts";
+import { dirsEqual, isSameHome, joinHome, splitHome } from "../../system/separator.ts";
 import { homeFault } from "../../transfer/accounts.ts";
 import { homeFor } from "../../users/jail-side.ts";
 import type { DeclaredUser } from "../model.ts";
@@ -26,7 +26,17 @@ export interface HomeFacts {
   readonly isUsual: boolean;
   /** The name of another account that has the same one in the jail. */
   readonly other: (() => ByteString | undefined) | undefined;
+  /** The name of an account that nobody declares, and that has the declared home in the jail. */
+  readonly holder: () => ByteString | undefined;
 }
+
+/** As HomeFacts.holder. `users`: those who live in the jail. Pure. */
+export const holderOf = (
+  { name, jail, home }: Pick<DeclaredUser, "name" | "jail" | "home">,
+  users: readonly Pick<JailedUser, "name" | "home">[],
+  isDeclared: (name: ByteString) => boolean,
+): ByteString | undefined =>
+  users.find((one) => one.name !== name && isSameHome(one.home, jail, home) && !isDeclared(one.name))?.name;
 
 /** The name of another one of those who live in a jail, with the home there that an account has, or would have. Pure. */
 export function sharesHome(
@@ -43,7 +53,7 @@ export function sharesHome(
 export function homeDiffers(
   { name, jail, home, directory }: Pick<DeclaredUser, "name" | "jail" | "home" | "directory">,
   account: PasswdEntry,
-  { isUsual, other: find }: HomeFacts,
+  { isUsual, other: find, holder: findHolder }: HomeFacts,
 ): HomeDiffers | undefined {
   // The directory says where it is.
   const split = directory ? undefined : splitHome(account.home);
@@ -61,6 +71,14 @@ export function homeDiffers(
   const set = directory
     ? `set homeDirectory to ${quoted(whole)} in the directory first`
     : `give the account the home ${quoted(home)} first${give === undefined ? "" : `: ${give}`}`;
+  const holder = findHolder();
+  // A program would leave that one to --prune, whom the section may mean by a name of before.
+  if (holder !== undefined) {
+    const lines = [`[user ${holder}]`, ...(isUsual ? [`home = ${home}`] : [])].map(quoted).join(" and ");
+    const header = quoted(`[user ${name}]`);
+    const message = `${what}, and that of ${quoted(holder)}, which nobody declares: if ${header} means that account, write ${lines} in place of ${header}; if it means this one, declare 'home = ${display(now)}'`;
+    return { code: "home-differs", message, home: undefined, give: undefined };
+  }
   const why = homeFault(now);
   if (why === undefined && other === undefined) {
     const message = `${what}: declare 'home = ${display(now)}'${directory ? `, or ${set}` : ""}`;

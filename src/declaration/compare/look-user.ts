@@ -35,7 +35,7 @@ import { formerFault } from "../kept-fault.ts";
 import type { DeclaredUser } from "../model.ts";
 import type { OnceUser } from "../once-shape.ts";
 import { heirOf } from "./former-name.ts";
-import { sharesHome } from "./home-differs.ts";
+import { holderOf, sharesHome } from "./home-differs.ts";
 import { hostHomeFault } from "./host-home.ts";
 import type { InJail } from "./in-jail.ts";
 import { DECLARED } from "./intent.ts";
@@ -102,6 +102,7 @@ export function userState(
       homeFault: home?.ownFault ?? home?.hidden ?? keys.fault,
       besideFault: keys.beside,
       homeOwner: () => account && sharesHome(account, declared.jail, machine.byJail.get(declared.jail) ?? []),
+      homeHolder: () => holderOf(declared, machine.byJail.get(declared.jail) ?? [], machine.isDeclared),
       ...{ otherOptions: keys.otherOptions, stricterOptions: keys.stricterOptions, policy, wantedPolicy },
       commonPolicy:
         account === undefined ? undefined : commonPolicy(declared, account, inside, machine, policies),

@@ -39,6 +39,8 @@ export interface UserState {
   readonly closedHome?: LeftMove | undefined;
   /** The name of another account that has the same home in the jail. */
   readonly homeOwner?: (() => ByteString | undefined) | undefined;
+  /** As HomeFacts has it. */
+  readonly homeHolder?: (() => ByteString | undefined) | undefined;
   /** Those of them that limit it. */
   readonly limitingGroups?: readonly ByteString[];
   /** How many declared keys its authorized_keys lacks. */

@@ -103,6 +103,7 @@ function faultOf(declared: DeclaredUser, state: UserState): FaultText | undefine
   const found = placeFault(declared, account, {
     isUsual: findEntry(declared.place.section, "home") === undefined,
     other: state.homeOwner,
+    holder: () => state.homeHolder?.(),
   });
   if (found?.code === "home-differs") {
     const { home, give } = found;

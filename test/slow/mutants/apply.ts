@@ -343,6 +343,10 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/compare/exchanged.ts", OLDER_NAMES, [
     ['return named.map((account) => ({ account, by: "name" }));', "return [];"],
     ["return other && lostNameFault", "return undefined && lostNameFault"],
+    [" || once.createdHome === account.home)", ")"],
+  ]),
+  ...within("src/declaration/compare/home-differs.ts", OLDER_NAMES, [
+    ["if (holder !== undefined) {", "if (false) {"],
   ]),
   ...within("src/declaration/once-of.ts", OLDER_NAMES, [
     ["formerly: account?.formerly,", "formerly: undefined,"],
@@ -352,6 +356,7 @@ export const APPLY: readonly Mutant[] = [
   ]),
   ...within("src/declaration/compare/lost-name.ts", OLDER_NAMES, [
     ["jail === user.jail ? [] : [", "true ? [] : ["],
+    ["if (isDeclared(other.name)) {", "if (false) {"],
   ]),
   ...within("src/declaration/compare/may-be.ts", MAY_BE, [
     ["byName.set(account.name, { user, by });", ";"],
