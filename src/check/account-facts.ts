@@ -72,7 +72,7 @@ export interface AccountFacts {
 
 /** Gives an account what is at its home by a command; `isTheirs`: it needs no other owner. */
 export function giveTo(
-  facts: Pick<AccountFacts, "jail" | "inJail" | "homeMount">,
+  facts: Pick<AccountFacts, "jail" | "inJail" | "homeMount" | "hostUserNumbered">,
   real: PasswdEntry,
   give: Parameters<typeof giveOrReplace>[2],
   isTheirs: boolean,

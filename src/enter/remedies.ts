@@ -1,5 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { AT_FDCWD, MOST_LINKS, S_IFLNK, S_IFMT, S_IFREG } from "../../ffi/constants.ts";
+import { AT_FDCWD, MOST_LINKS, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from "../../ffi/constants.ts";
 import { attempt } from "../../ffi/error.ts";
 import { readLink, type Stat, statAt } from "../../ffi/files.ts";
 import { normalPath, pathComponents } from "../../ffi/paths.ts";
@@ -10,6 +10,7 @@ import { isPlainName, nameFault } from "../system/account-name.ts";
 import { groupByName, type PasswdEntry } from "../system/accounts.ts";
 import { closeFirst } from "../system/exchange.ts";
 import { freeName } from "../system/free-name.ts";
+import { unlessHomeOf } from "../system/home-owner.ts";
 import { joinHome } from "../system/separator.ts";
 import { type LoginFacts, splitOf } from "./facts.ts";
 
@@ -114,19 +115,23 @@ type Homed = Pick<PasswdEntry, "uid" | "gid" | "home">;
 
 /**
  * Gives an account of a jail what is at its home, as the jail sees it, by the command `give`; or a new home in place of what its
- * user may have moved there: see mayBeGiven.
+ * user may have moved there: see mayBeGiven. That of another account may be the home of that, which nobody should set aside.
  */
 export function giveOrReplace(
-  facts: InJail,
+  facts: InJail & { readonly hostUserNumbered: (uid: number) => PasswdEntry | undefined },
   account: Homed,
   give: `${"chown" | "chgrp"} -h ${string}`,
-): Remedy {
+): Advice {
   const { jail, inJail } = facts;
   const { uid, home } = account;
   const stat = inJail(home);
-  return stat === undefined || mayBeGiven(stat, uid, () => isRootsPlace(home, inJail))
-    ? `${give} ${shellWord(jail + home)}`
-    : newHome(facts, account);
+  if (stat === undefined || mayBeGiven(stat, uid, () => isRootsPlace(home, inJail)))
+    return `${give} ${shellWord(jail + home)}`;
+  const isDirectory = (stat.mode & S_IFMT) === S_IFDIR;
+  const owner = stat.uid === uid || !isDirectory ? undefined : facts.hostUserNumbered(stat.uid);
+  const anew = newHome(facts, account);
+  if (owner === undefined || owner.uid === 0) return anew;
+  return inWords(unlessHomeOf(owner.name, `keep it under another name, and create a new one: ${anew}`));
 }
 
 /** Creates the home of an account of a jail, as the jail sees it; what is in its place is kept under another name. */

@@ -1,9 +1,9 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { AT_FDCWD } from "../../ffi/constants.ts";
-import { statIfPresent } from "../../ffi/files.ts";
+import { AT_FDCWD, S_IFDIR, S_IFMT } from "../../ffi/constants.ts";
+import { type Stat, statIfPresent } from "../../ffi/files.ts";
 import { normalPath } from "../../ffi/paths.ts";
 import { quoted } from "../cli/display.ts";
-import { describeError, isReported } from "../cli/error.ts";
+import { answered, describeError, isReported } from "../cli/error.ts";
 import { answeredUser } from "./accounts.ts";
 import { localUsers } from "./flat-accounts.ts";
 import { livesIn } from "./separator.ts";
@@ -20,6 +20,20 @@ function accountsOf(uid: number): readonly Home[] {
   const real = answeredUser(uid);
   return real === undefined ? local : [real, ...local];
 }
+
+/** The account whose directory is in the place of the home of another one, by its name; `uid N` if a name service is silent. */
+export function livingOwner(
+  stat: Pick<Stat, "uid" | "mode"> | undefined,
+  own: number,
+): ByteString | undefined {
+  if (stat === undefined || [0, own].includes(stat.uid) || (stat.mode & S_IFMT) !== S_IFDIR) return undefined;
+  const found = answered(() => ({ user: answeredUser(stat.uid) }));
+  return found === undefined ? `uid ${stat.uid}` : found.user?.name;
+}
+
+/** What to do about a directory of `owner` in the place of a home: `advice`, if it is not the home of that, which somebody has moved. */
+export const unlessHomeOf = (owner: ByteString, advice: string): string =>
+  `if that is the home of ${quoted(owner)}, to whom it belongs, move it to its place; if not, ${advice}`;
 
 type AccountsOf = (uid: number) => readonly Home[];
 

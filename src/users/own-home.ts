@@ -28,7 +28,7 @@ import { isLocalUser } from "../system/account-tools.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { adviceAt } from "../system/exchange.ts";
 import { freeName } from "../system/free-name.ts";
-import { whoseHome } from "../system/home-owner.ts";
+import { livingOwner, unlessHomeOf, whoseHome } from "../system/home-owner.ts";
 import { below } from "../system/mountinfo.ts";
 import { isNobodys } from "../system/name-services.ts";
 import { dirsEqual, homeInJail, livesIn, splitHome } from "../system/separator.ts";
@@ -258,7 +258,10 @@ export function inPlaceOfOther(
   if (mount !== undefined) return { ...mount, stays: false };
   const command = homeRemedy(shown, uid, gid, hostPath(root, freeName(home, ".old", isIn(root))));
   const { advice, remedy } = adviceAt(shown, command);
-  return { advice: `keep it under another name, and create a new one: ${advice}`, remedy, stays: false };
+  const keep = `keep it under another name, and create a new one: ${advice}`;
+  const owner = livingOwner(lookUp(root, home)?.stat, uid);
+  if (owner === undefined) return { advice: keep, remedy, stays: false };
+  return { advice: unlessHomeOf(owner, keep), remedy: undefined, stays: false };
 }
 
 /** With the way for a home whose user has another uid now; of another person with the same name it would be the wrong one. */

@@ -8,16 +8,9 @@ import { describeError } from "../../cli/error.ts";
 import { octal } from "../../cli/octal.ts";
 import { type Advice, inWords, type Remedy } from "../../cli/remedy.ts";
 import { operands, shellWord } from "../../cli/shell-word.ts";
-import {
-  isJailsOwn,
-  mayBeGiven,
-  otherHomeAdvice,
-  otherHomeInDirectory,
-  usualHome,
-} from "../../jail/accounts/home-place.ts";
 import { type NamedEntry, removalCommand, showEntries, writersOf } from "../../system/acl.ts";
 import { closeCommand } from "../../system/exchange.ts";
-import { dirsEqual, joinHome } from "../../system/separator.ts";
+import { joinHome } from "../../system/separator.ts";
 import { CONFIG_DIRECTORY_CHECK, callerChecks, programName } from "../caller-checks.ts";
 import {
   type Check,
@@ -35,13 +28,13 @@ import { accountOf, type LoginFacts, required, splitOf } from "../facts.ts";
 import {
   atHome,
   giveHome,
-  homeRemedy,
   homeTextAdvice,
   jailSideRemedy,
   passRemedy,
   rootsGroupAdvice,
   setInDirectory,
 } from "../remedies.ts";
+import { homeAdvice, mayBeTheirs, newHome, ownHomeAdvice } from "./home-advice.ts";
 import { unlessOtherUid } from "./other-uid.ts";
 
 // sshd and login(1) put a dash before the name of a login shell; su(1) uses its own name.
@@ -81,48 +74,6 @@ function judgeJail(kind: "unreachable" | "not-plain") {
 
 // The exit status of jk_chrootsh if the home cannot be entered.
 const HOME_ENTRY_STATUS = 41;
-
-/**
- * What to do about a home: `give`, which changes it for the account. If the home is a directory of the jail's own or another
- * account's home, or may be, that would take it from others: the account gets a home of its own. So it does in place of what the
- * user may have moved there. `mount`: what to do first, where a mount is missing or in its place.
- */
-export function ownHomeAdvice(facts: LoginFacts, give: Advice, mount?: Advice): Advice {
-  const { jail, home } = splitOf(facts);
-  const { name, home: text } = accountOf(facts);
-  if (dirsEqual(home, usualHome(name))) return mount ?? inPlace(facts, give);
-  const owner = facts.homeOwner();
-  const others =
-    owner === "unknown" || (owner !== undefined && owner.uid !== facts.uid && dirsEqual(owner.home, text));
-  if (!others && !isJailsOwn(home)) return mount ?? inPlace(facts, give);
-  if (!facts.isLocal()) return inWords(otherHomeInDirectory(jail, name));
-  return otherHomeAdvice(jail, { name, uid: facts.uid, gid: facts.gid }, (path, command) =>
-    atHome(facts, path, command, { home: usualHome(name) }),
-  );
-}
-
-/** Advice for a home: `command`, unless a mount is missing or in its place. `isTheirs`: what is there is the user's. */
-export function homeAdvice(facts: LoginFacts, path: ByteString, command: Remedy, isTheirs: boolean): Advice {
-  const give = atHome(facts, path, command);
-  return ownHomeAdvice(facts, give, facts.homeMount(isTheirs, give));
-}
-
-/** `give`, or a new home in place of what is there. */
-function inPlace(facts: LoginFacts, give: Advice): Advice {
-  const there = facts.home();
-  if (there === undefined || mayBeTheirs(facts, there)) return give;
-  return newHome(facts, facts.homeAside());
-}
-
-/** True if the account may keep or get what is at the path of its home. */
-const mayBeTheirs = (facts: LoginFacts, home: Stat): boolean =>
-  mayBeGiven(home, facts.uid, () => facts.isRootsPlace(splitOf(facts).home));
-
-/** Creates the home; what is in its place is kept under the name `aside`. */
-function newHome(facts: LoginFacts, aside: ByteString | undefined): Advice {
-  const { home: path } = accountOf(facts);
-  return atHome(facts, path, homeRemedy(plainPath(path), facts.uid, facts.gid, aside));
-}
 
 /** Lets the user pass a directory above the home, which may be another one than belongs there. */
 function passAdvice(facts: LoginFacts, path: ByteString, directory: ByteString): Advice {

@@ -14,7 +14,7 @@ import {
   recopyRemedy,
   sectionLinesRemedy,
 } from "../remedies.ts";
-import { homeAdvice, ownHomeAdvice } from "./host-checks.ts";
+import { homeAdvice, ownHomeAdvice } from "./home-advice.ts";
 import { otherUidAdvice, unlessOtherUid } from "./other-uid.ts";
 
 function judgeHomeText(facts: LoginFacts, jail: ByteString): Verdict {

@@ -10,12 +10,14 @@ import { octal } from "../../cli/octal.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { adviceAt } from "../../system/exchange.ts";
 import { asideCommand } from "../../system/free-name.ts";
+import { livingOwner, unlessHomeOf } from "../../system/home-owner.ts";
 import { below, ownMounts } from "../../system/mountinfo.ts";
 import { nameError, type Original, withOriginal } from "./home-fill.ts";
 import { HomeThread } from "./home-pass.ts";
 import { mountPoint, namesOfFiles, pathIn, sizesIn, walkHome } from "./home-scan.ts";
 import { Seen } from "./home-seen.ts";
 import { modeBefore, reopenTop } from "./home-top.ts";
+import { lookUp } from "./look.ts";
 import { nearestDirectory } from "./nearest.ts";
 import type { SizedEntry } from "./room.ts";
 import { type Directory, hostPath, type JailRoot, onSameMount, release, withDirectory } from "./walk.ts";
@@ -82,8 +84,14 @@ export function sizesToCopy(
 export function homeExists(root: JailRoot, to: ByteString): JailkitError {
   const place = hostPath(root, to);
   const { advice, remedy } = adviceAt(place, asideCommand(place));
-  const message = `${quoted(place)} exists already: keep it under another name: ${advice}`;
-  return new JailkitError("home-exists", 1, message, undefined, remedy);
+  const keep = `keep it under another name: ${advice}`;
+  const owner = livingOwner(
+    answered(() => lookUp(root, to)?.stat),
+    0,
+  );
+  const what = owner === undefined ? keep : unlessHomeOf(owner, keep);
+  const message = `${quoted(place)} exists already: ${what}`;
+  return new JailkitError("home-exists", 1, message, undefined, owner === undefined ? remedy : undefined);
 }
 
 /**

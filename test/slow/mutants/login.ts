@@ -314,9 +314,9 @@ export const LOGIN: readonly Mutant[] = [
     test: "unit/strict-modes.test.ts",
   },
   {
-    file: "src/enter/login/host-checks.ts",
-    from: 'owner === "unknown" ||',
-    to: 'owner !== "unknown" &&',
+    file: "src/enter/login/home-advice.ts",
+    from: 'owner === "unknown" || (owner !== undefined && owner.uid !== facts.uid',
+    to: 'owner !== "unknown" && (owner !== undefined && owner.uid !== facts.uid',
     test: "unit/enter-checks.test.ts",
   },
   {
