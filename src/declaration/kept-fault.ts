@@ -48,7 +48,7 @@ export function keptHomeFault(
   uid: number,
   { kept, owners }: Pick<KnownUids, "kept" | "owners">,
   advice: string,
-): FaultText | undefined {
+): KeptFault | undefined {
   const { name } = declared;
   const own = ownHome(declared);
   const found = kept.of(uid, (one) => one.name === name || one.home === own || isWholeJail(one));
@@ -85,7 +85,7 @@ function heldByOther(
   name: ByteString,
   owners: UidOwners,
   { advice, ifTaken }: Readonly<Record<"advice" | "ifTaken", string>>,
-): FaultText {
+): KeptFault {
   const { uid, jail, line, place } = held;
   const other = owners.of(uid, name, line?.name);
   if (other !== undefined) return uidOfOther(uid, other, ifTaken);
@@ -158,6 +158,8 @@ function homeFault(
 
 /** Why a uid is not given that files in jails may have. Printable. */
 interface KeptFault extends FaultText {
+  /** It is that of a declared user whose account is not there. */
+  readonly isDeclared?: boolean;
   /** The message, for who gives it all the same: then the command in it would take from the new account, too. */
   readonly told?: string;
 }

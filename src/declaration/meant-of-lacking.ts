@@ -56,6 +56,8 @@ export function meantHere(): AskMeant {
     const once = declaredAs(name, jail, known.once) ?? renamedFrom(name, jail, known.once, true);
     if (declared?.get(name)?.jail === jail) return { remedy: APPLY };
     const former = once && declared?.get(once.name);
+    // A second section of that name would make the file invalid.
+    if (former?.jail === jail && declared?.has(name)) return { remedy: SHOWS };
     if (former?.jail === jail)
       return { remedy: renamedRemedy(former, name, exchanged().doubt(former, declaredUser)) };
     // In another jail, to which its directory moves it, or where it belongs: here it would be among others.

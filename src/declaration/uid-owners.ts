@@ -171,5 +171,6 @@ export function uidOfOther(uid: number, { name, isDeclared }: UidOwner, advice: 
   return {
     code: "uid-taken",
     message: `the uid ${uid} belongs to ${who}: ${advice}`,
-  } as const satisfies FaultText;
+    isDeclared,
+  } as const satisfies FaultText & { isDeclared: boolean };
 }

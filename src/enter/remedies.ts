@@ -106,6 +106,10 @@ export const giveHome = (
   anyGroup: boolean,
 ): `chown -h ${string}` => `chown -h +${uid}${anyGroup || home.gid === gid ? "" : `:+${gid}`}`;
 
+/** The command that gives a home with all in it that had the `former` uid of its user the uid of now. */
+export const giveTree = (former: number, uid: number, home: ByteString): Remedy =>
+  `chown -hR --from=+${former} +${uid} ${operands(home)}`;
+
 /** A jail, and lstat(2) of a path as it sees it. */
 interface InJail {
   readonly jail: ByteString;
@@ -128,10 +132,11 @@ export function giveOrReplace(
   if (stat === undefined || mayBeGiven(stat, uid, () => isRootsPlace(home, inJail)))
     return `${give} ${shellWord(jail + home)}`;
   const isDirectory = (stat.mode & S_IFMT) === S_IFDIR;
-  const owner = stat.uid === uid || !isDirectory ? undefined : facts.hostUserNumbered(stat.uid);
   const anew = newHome(facts, account);
-  if (owner === undefined || owner.uid === 0) return anew;
-  return inWords(unlessHomeOf(owner.name, `keep it under another name, and create a new one: ${anew}`));
+  if ([0, uid].includes(stat.uid) || !isDirectory) return anew;
+  const own = giveTree(stat.uid, uid, jail + home);
+  const keep = `keep it under another name, and create a new one: ${anew}`;
+  return inWords(unlessHomeOf(facts.hostUserNumbered(stat.uid)?.name, own, keep));
 }
 
 /** Creates the home of an account of a jail, as the jail sees it; what is in its place is kept under another name. */

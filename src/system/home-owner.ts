@@ -31,9 +31,14 @@ export function livingOwner(
   return found === undefined ? `uid ${stat.uid}` : found.user?.name;
 }
 
-/** What to do about a directory of `owner` in the place of a home: `advice`, if it is not the home of that, which somebody has moved. */
-export const unlessHomeOf = (owner: ByteString, advice: string): string =>
-  `if that is the home of ${quoted(owner)}, to whom it belongs, move it to its place; if not, ${advice}`;
+/**
+ * What to do about a directory of somebody else in the place of a home: `keep` it, if nobody may miss it. No program should do that:
+ * it may be the home of `owner`, which somebody has moved; or of the same user, whose uid was changed, which `give` gives back.
+ */
+export const unlessHomeOf = (owner: ByteString | undefined, give: string, keep: string): string =>
+  owner === undefined
+    ? `if the uid of the same user was changed: ${give}; if not, ${keep}`
+    : `if that is the home of ${quoted(owner)}, to whom it belongs, move it to its place; if not, ${keep}`;
 
 type AccountsOf = (uid: number) => readonly Home[];
 

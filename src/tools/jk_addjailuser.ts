@@ -200,17 +200,24 @@ function requireNobodysUid({ user: { name, uid } }: NewAccount): void {
   throw new JailkitError("uid-taken", 1, uidOfOther(uid, owner, ways).message);
 }
 
-/** Warns of a home that apply has left without its account, and that has the uid: who asks for it may want that home. */
+/**
+ * Warns of a home that apply has left without its account, and that has the uid: who asks for it may want that home. Throws JailkitError
+ * "uid-taken" if a line of the jail says that it is that of a declared user.
+ */
 function warnOfKept({ root, user, jailHome }: NewAccount, run: AccountRun): void {
   const declared = { name: user.name, jail: root.path, home: jailHome };
+  let fault: ReturnType<typeof keptFault>;
   try {
-    const fault = keptFault(declared, user.uid, uidsHere(), OPTIONS.uid);
-    if (fault !== undefined) run.warn(fault.told ?? fault.message);
+    fault = keptFault(declared, user.uid, uidsHere(), OPTIONS.uid);
   } catch (error) {
     if (!isReported(error)) throw error;
     // Who gives a uid gets it all the same.
     run.warn(describeError(error));
+    return;
   }
+  const told = fault && (fault.told ?? fault.message);
+  if (told !== undefined && fault?.isDeclared) throw new JailkitError("uid-taken", 1, told);
+  if (told !== undefined) run.warn(told);
 }
 
 /** The account that createAccount would make. */

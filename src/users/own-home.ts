@@ -6,7 +6,7 @@ import { quoted } from "../cli/display.ts";
 import { answered } from "../cli/error.ts";
 import { type Advice, inWords, type Remedy } from "../cli/remedy.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
-import { giveHome, homeRemedy, jailSideRemedy, takeLinesOut } from "../enter/remedies.ts";
+import { giveHome, giveTree, homeRemedy, jailSideRemedy, takeLinesOut } from "../enter/remedies.ts";
 import { readJailAccounts } from "../jail/accounts/accounts.ts";
 import {
   isJailsOwn,
@@ -30,7 +30,6 @@ import { adviceAt } from "../system/exchange.ts";
 import { freeName } from "../system/free-name.ts";
 import { livingOwner, unlessHomeOf, whoseHome } from "../system/home-owner.ts";
 import { below } from "../system/mountinfo.ts";
-import { isNobodys } from "../system/name-services.ts";
 import { dirsEqual, homeInJail, livesIn, splitHome } from "../system/separator.ts";
 import { recall } from "./account-record.ts";
 import { homesBeside } from "./home-beside.ts";
@@ -259,22 +258,11 @@ export function inPlaceOfOther(
   const command = homeRemedy(shown, uid, gid, hostPath(root, freeName(home, ".old", isIn(root))));
   const { advice, remedy } = adviceAt(shown, command);
   const keep = `keep it under another name, and create a new one: ${advice}`;
-  const owner = livingOwner(lookUp(root, home)?.stat, uid);
-  if (owner === undefined) return { advice: keep, remedy, stays: false };
-  return { advice: unlessHomeOf(owner, keep), remedy: undefined, stays: false };
-}
-
-/** With the way for a home whose user has another uid now; of another person with the same name it would be the wrong one. */
-function orOfFormerUid(
-  { uid }: Pick<PasswdEntry, "uid">,
-  stat: Stat,
-  shown: ByteString,
-  found: InPlaceOfOther,
-): InPlaceOfOther {
-  if (!isDirectory(stat) || stat.uid === 0 || !isNobodys(stat.uid)) return found;
-  const { advice, remedy } = adviceAt(shown, `chown -hR --from=+${stat.uid} +${uid} ${operands(shown)}`);
-  if (remedy === undefined) return found;
-  return { ...found, advice: `if the uid of the same user was changed: ${advice}; if not, ${found.advice}` };
+  const stat = lookUp(root, home)?.stat;
+  if (stat === undefined || [0, uid].includes(stat.uid) || !isDirectory(stat))
+    return { advice: keep, remedy, stays: false };
+  const give = adviceAt(shown, giveTree(stat.uid, uid, shown)).advice;
+  return { advice: unlessHomeOf(livingOwner(stat, uid), give, keep), remedy: undefined, stays: false };
 }
 
 /**
@@ -293,7 +281,7 @@ export function inPlaceOrGiven(
   // What is mounted there may be a directory of the host.
   if (found.stays || inPlaceOfMount(root, home) !== undefined) return found;
   const shown = hostPath(root, home);
-  if (!mayBeGiven(stat, account.uid, isRoots)) return orOfFormerUid(account, stat, shown, found);
+  if (!mayBeGiven(stat, account.uid, isRoots)) return found;
   // Another group than root's may be meant: relax_home_group.
   const { advice, remedy } = adviceAt(shown, `${giveHome(account, stat, stat.gid !== 0)} ${operands(shown)}`);
   return { advice: `give it to the user: ${advice}`, remedy, stays: false };

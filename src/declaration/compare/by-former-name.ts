@@ -3,6 +3,7 @@ import { answered } from "../../cli/error.ts";
 import { memoized } from "../../enter/gather.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import type { HostAccounts } from "../../system/host-accounts.ts";
+import { isSameHome } from "../../system/separator.ts";
 import type { DeclaredUser } from "../model.ts";
 import { type OnceUser, uidOf } from "../once-shape.ts";
 import { meansOther } from "./lost-name.ts";
@@ -11,6 +12,13 @@ import { meansOther } from "./lost-name.ts";
 
 type Accounts = Pick<HostAccounts, "userByName">;
 
+/** Whether the account of its name is there, and tells that a section means it. */
+const isAsDeclared = (
+  { uid, directory, jail, home }: Pick<DeclaredUser, "uid" | "directory" | "jail" | "home">,
+  account: PasswdEntry | undefined,
+): boolean =>
+  account !== undefined && (directory || uid === account.uid || isSameHome(account.home, jail, home));
+
 /** The accounts that were declared by another name, before somebody renamed them. */
 export class ByFormerName {
   constructor(
@@ -18,14 +26,14 @@ export class ByFormerName {
     private readonly accounts: Accounts,
   ) {}
 
-  /** Those of which a user may be one who has no account by its own name, and whom nobody declares by the name of now. */
+  /** Those of which a user may be one, who has no account by its own name that is as declared, and whom nobody declares by the name of now. */
   of(
-    user: Pick<DeclaredUser, "name" | "uid" | "directory">,
+    user: Pick<DeclaredUser, "name" | "uid" | "directory" | "jail" | "home">,
     isDeclared: (name: ByteString) => boolean,
   ): PasswdEntry[] {
     const all = this.#byName().get(user.name) ?? [];
     const { userByName } = this.accounts;
-    if (all.length === 0 || answered(() => userByName(user.name) === undefined) !== true) return [];
+    if (all.length === 0 || answered(() => isAsDeclared(user, userByName(user.name))) !== false) return [];
     return all.flatMap((once) => {
       const account = isDeclared(once.name) ? undefined : answered(() => userByName(once.name));
       const isIt = account !== undefined && uidOf(once) === account.uid && once.directory === user.directory;

@@ -4,7 +4,7 @@ import { answered } from "../../cli/error.ts";
 import { findEntry } from "../../config/model.ts";
 import { isLocalUser } from "../../system/account-tools.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
-import { homeInJail, normalHome } from "../../system/separator.ts";
+import { homeInJail, isSameHome, normalHome } from "../../system/separator.ts";
 import type { FaultText } from "../change.ts";
 import { isOfOtherDay } from "../creating.ts";
 import { hasHome, homeOwners, MAY_BE_OTHER } from "../ids.ts";
@@ -137,7 +137,8 @@ class Exchanged {
   /** The same if only its name of before tells of the account. */
   #renamedBefore(user: Meant, declared: AskDeclared): FaultText | undefined {
     const [other] = this.#formerly.of(user, (name) => declared(name) !== undefined);
-    return other && lostNameFault(user, other, { now: undefined, by: "name" });
+    const now = answered(() => this.accounts.userByName(user.name));
+    return other && lostNameFault(user, other, { now, by: "name" });
   }
 }
 
@@ -190,14 +191,15 @@ export function withExchanged(before: Once, { declarations, leaving, accounts }:
  * or has stayed as it was when that account had another name. `before`: whom the section meant last.
  */
 function saysWhich(
-  { uid, home, directory, place: { section } }: Meant,
+  { uid, jail, home, directory, place: { section } }: Meant,
   { account, once }: Moved,
   before: OnceUser,
 ): boolean {
   if (directory) return true;
   if (uid !== undefined) return uid === account.uid;
   const isHere = homeInJail(account.home) === normalPath(home) && before.createdHome !== account.home;
-  return isHere && (findEntry(section, "home") !== undefined || once.createdHome === account.home);
+  const isWhere = once.createdHome === account.home && isSameHome(account.home, jail, home);
+  return isHere && (findEntry(section, "home") !== undefined || isWhere);
 }
 
 interface Users {

@@ -192,7 +192,9 @@ export function movedUsers(users: readonly DeclaredUser[], before: Once, machine
   for (const { name, jail } of users) {
     const once = known.get(name);
     for (const one of once === undefined ? [] : leftJails(jail, once)) {
+      // While the jail may be a declared one that is not there, all lines in it stay.
       if (once === undefined || machine.isMovedTo(jail, one.jail)) continue;
+      if (machine.movedJails.faultOf(one.jail) !== undefined) continue;
       const found = formerLeft(once, one, places, "it has another jail now");
       if (found === undefined) continue;
       if (found === "nothing") settled.push({ name, jail: one.jail });

@@ -13,7 +13,7 @@ import {
 import { unlessHomeOf } from "../../system/home-owner.ts";
 import { dirsEqual } from "../../system/separator.ts";
 import { accountOf, type LoginFacts, splitOf } from "../facts.ts";
-import { atHome, homeRemedy } from "../remedies.ts";
+import { atHome, giveTree, homeRemedy } from "../remedies.ts";
 
 /**
  * What to do about a home: `give`, which changes it for the account. If the home is a directory of the jail's own or another
@@ -45,11 +45,13 @@ function inPlace(facts: LoginFacts, give: Advice): Advice {
   const there = facts.home();
   if (there === undefined || mayBeTheirs(facts, there)) return give;
   const anew = newHome(facts, facts.homeAside());
-  const owner = (there.mode & S_IFMT) === S_IFDIR ? facts.homeOwner() : undefined;
-  if (owner === undefined || (owner !== "unknown" && [0, facts.uid].includes(owner.uid))) return anew;
-  const name = owner === "unknown" ? `uid ${there.uid}` : owner.name;
+  if ([0, facts.uid].includes(there.uid) || (there.mode & S_IFMT) !== S_IFDIR) return anew;
+  const owner = facts.homeOwner();
+  const name = owner === "unknown" ? `uid ${there.uid}` : owner?.name;
+  const path = plainPath(accountOf(facts).home);
+  const own = atHome(facts, path, giveTree(there.uid, facts.uid, path));
   const keep = `keep it under another name, and create a new one: ${adviceText(anew)}`;
-  return inWords(unlessHomeOf(name, keep));
+  return inWords(unlessHomeOf(name, adviceText(own), keep));
 }
 
 /** True if the account may keep or get what is at the path of its home. */

@@ -20,7 +20,15 @@ import { modeBefore, reopenTop } from "./home-top.ts";
 import { lookUp } from "./look.ts";
 import { nearestDirectory } from "./nearest.ts";
 import type { SizedEntry } from "./room.ts";
-import { type Directory, hostPath, type JailRoot, onSameMount, release, withDirectory } from "./walk.ts";
+import {
+  type Directory,
+  hostPath,
+  isDirectory,
+  type JailRoot,
+  onSameMount,
+  release,
+  withDirectory,
+} from "./walk.ts";
 
 /** A home to move: its open directory, and what a copy has seen of it. */
 export interface HomeSource extends Original {
@@ -85,13 +93,13 @@ export function homeExists(root: JailRoot, to: ByteString): JailkitError {
   const place = hostPath(root, to);
   const { advice, remedy } = adviceAt(place, asideCommand(place));
   const keep = `keep it under another name: ${advice}`;
-  const owner = livingOwner(
-    answered(() => lookUp(root, to)?.stat),
-    0,
-  );
-  const what = owner === undefined ? keep : unlessHomeOf(owner, keep);
+  const stat = answered(() => lookUp(root, to)?.stat);
+  const owner = livingOwner(stat, 0);
+  const what = owner === undefined ? keep : unlessHomeOf(owner, "", keep);
   const message = `${quoted(place)} exists already: ${what}`;
-  return new JailkitError("home-exists", 1, message, undefined, owner === undefined ? remedy : undefined);
+  // No program sets aside what may be the home of somebody, also of one who is gone.
+  const isHome = stat !== undefined && stat.uid !== 0 && isDirectory(stat);
+  return new JailkitError("home-exists", 1, message, undefined, isHome ? undefined : remedy);
 }
 
 /**

@@ -338,12 +338,13 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/compare/by-former-name.ts", OLDER_NAMES, [
     ["isDeclared(once.name) ? undefined :", ""],
     ["isIt && !meansOther(user, account) ?", "isIt ?"],
-    ["userByName(user.name) === undefined)", "true)"],
+    ["account !== undefined && (directory", "(directory"],
+    [" || isSameHome(account.home, jail, home));", " || true);"],
   ]),
   ...within("src/declaration/compare/exchanged.ts", OLDER_NAMES, [
     ['return named.map((account) => ({ account, by: "name" }));', "return [];"],
     ["return other && lostNameFault", "return undefined && lostNameFault"],
-    [" || once.createdHome === account.home)", ")"],
+    [" || isWhere)", ")"],
   ]),
   ...within("src/declaration/compare/home-differs.ts", OLDER_NAMES, [
     ["if (holder !== undefined) {", "if (false) {"],
