@@ -106,9 +106,9 @@ export const giveHome = (
   anyGroup: boolean,
 ): `chown -h ${string}` => `chown -h +${uid}${anyGroup || home.gid === gid ? "" : `:+${gid}`}`;
 
-/** The command that gives a home with all in it that had the `former` uid of its user the uid of now. */
-export const giveTree = (former: number, uid: number, home: ByteString): Remedy =>
-  `chown -hR --from=+${former} +${uid} ${operands(home)}`;
+/** The command that gives a home, and all in it that has its owner, to a user whose uid was changed. */
+export const giveTree = (stat: Pick<Stat, "uid">, uid: number, home: ByteString): Remedy =>
+  `chown -hR --from=+${stat.uid} +${uid} ${operands(home)}`;
 
 /** A jail, and lstat(2) of a path as it sees it. */
 interface InJail {
@@ -134,7 +134,7 @@ export function giveOrReplace(
   const isDirectory = (stat.mode & S_IFMT) === S_IFDIR;
   const anew = newHome(facts, account);
   if ([0, uid].includes(stat.uid) || !isDirectory) return anew;
-  const own = giveTree(stat.uid, uid, jail + home);
+  const own = giveTree(stat, uid, jail + home);
   const keep = `keep it under another name, and create a new one: ${anew}`;
   return inWords(unlessHomeOf(facts.hostUserNumbered(stat.uid)?.name, own, keep));
 }

@@ -261,7 +261,7 @@ export function inPlaceOfOther(
   const stat = lookUp(root, home)?.stat;
   if (stat === undefined || [0, uid].includes(stat.uid) || !isDirectory(stat))
     return { advice: keep, remedy, stays: false };
-  const give = adviceAt(shown, giveTree(stat.uid, uid, shown)).advice;
+  const give = adviceAt(shown, giveTree(stat, uid, shown)).advice;
   return { advice: unlessHomeOf(livingOwner(stat, uid), give, keep), remedy: undefined, stays: false };
 }
 

@@ -132,7 +132,6 @@ describe("accounts of a jail", () => {
       "u:x:1000:1000::/srv/web/u:/bin/sh",
       "mv -nT /j/srv/web/u /j/srv/web/u.old && mkdir -m 0700 /j/srv/web/u && chown +1000:+1000 ",
     ],
-    ["what is nobody's home", "u:x:1000:1000::/srv/lost:/bin/sh", "mv -nT /j/srv/lost /j/srv/lost.old && "],
     ["a directory of the jail's own", "u:x:1000:1000::/etc:/bin/sh", other],
     [
       "another account's",
@@ -144,6 +143,15 @@ describe("accounts of a jail", () => {
     const home = passwd.split(":").at(-2);
     const [found] = findingsOf(passwd, "", `/j/.${home}`).filter(({ rule }) => rule === "home-owner");
     expect(found?.remedy).toStartWith(remedy);
+  });
+
+  test("no command sets aside a directory of a uid that nobody has: it may be that of the same user", () => {
+    const all = findingsOf("u:x:1000:1000::/srv/lost:/bin/sh", "", "/j/./srv/lost");
+    const found = all.find(({ rule }) => rule === "home-owner");
+    expect(found?.remedy).toBeUndefined();
+    expect(found?.message).toMatch(
+      /; if the uid of the same user was changed: chown -hR --from=\+\d+ \+1000 \/j\/srv\/lost; if not, keep it under another name, and create a new one: mv -nT \/j\/srv\/lost \/j\/srv\/lost.old && /,
+    );
   });
 
   test.each([

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "bun:test";
 import { SystemError } from "../../ffi/error.ts";
 import type { Stat } from "../../ffi/files.ts";
-import { inWords } from "../../src/cli/remedy.ts";
+import { adviceText, inWords } from "../../src/cli/remedy.ts";
 import { readKeys } from "../../src/config/keys.ts";
 import { confineKeys } from "../../src/config/schemas/confine.ts";
 import { type CheckResult, runChecks } from "../../src/enter/checks.ts";
@@ -351,7 +351,8 @@ describe("each check", () => {
     const anew = `mv -nT /srv/j/web/x /srv/j/home/u.old && ${make}`;
     // It may be the home of that one, which somebody has exchanged.
     const unless = `if that is the home of 'v', to whom it belongs, move it to its place; if not, keep it under another name, and create a new one: ${anew}`;
-    expect([undefined, owner].map((one) => remedy(one))).toEqual([anew, inWords(unless)]);
+    const again = `if the uid of the same user was changed: chown -hR --from=+5 +${uid} /srv/j/web/x; if not, keep it under another name, and create a new one: ${anew}`;
+    expect([undefined, owner].map((one) => remedy(one))).toEqual([inWords(again), inWords(unless)]);
     for (const whose of ["unknown", { ...owner, home: text }] as const) {
       expect(remedy(whose)).toStartWith("usermod -d /srv/j/./home/u u && ");
       expect(remedy(whose, () => false)).toEqual(
@@ -367,10 +368,10 @@ describe("each check", () => {
       failures(home({ uid, gid: 5, mode }), {
         isRootsPlace: () => isRoots,
         homeObstacle: () => ({ reason: "Permission denied", closed: "/srv/j/home/u" }),
-      }).map(({ name, advice }) => [name, String(advice).split(" ")[0]]);
+      }).map(({ name, advice = "" }) => [name, adviceText(advice).split(" ")[0]]);
     const all = (word: string) => ["home-owner", "home-group"].map((name) => [name, word]);
     expect(remedies(0, 0o40700, false)).toEqual([...all("mv"), ["home-entry", "mv"]]);
-    expect(remedies(5, 0o40700, true)).toEqual([...all("mv"), ["home-entry", "mv"]]);
+    expect(remedies(5, 0o40700, true)).toEqual([...all("if"), ["home-entry", "if"]]);
     const given = [
       ["home-owner", "chown"],
       ["home-group", "chgrp"],

@@ -49,7 +49,7 @@ function inPlace(facts: LoginFacts, give: Advice): Advice {
   const owner = facts.homeOwner();
   const name = owner === "unknown" ? `uid ${there.uid}` : owner?.name;
   const path = plainPath(accountOf(facts).home);
-  const own = atHome(facts, path, giveTree(there.uid, facts.uid, path));
+  const own = atHome(facts, path, giveTree(there, facts.uid, path));
   const keep = `keep it under another name, and create a new one: ${adviceText(anew)}`;
   return inWords(unlessHomeOf(name, adviceText(own), keep));
 }
