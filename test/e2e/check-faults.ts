@@ -234,7 +234,7 @@ export const FAULTS: readonly Fault[] = [
   fault("password-hash", "/etc/passwd", "sed -i 's#^root:x:#root:$6$salt$hash:#' etc/passwd"),
   fault("password-hash", "/etc/group", "echo 'root:$6$salt$hash:0:' >> etc/group"),
   fault("home-missing", "/home/w", "rm -r home/w"),
-  fault("home-owner", "/home/x", "chown v home/x"),
+  fault("home-owner", "/home/x", "chown root home/x"),
   fault("home-group", "/home/u", "chgrp 6001 home/u"),
   fault("shell-missing", "/bin/nosuchshell", "sed -i '/^x:/s#/bin/bash#/bin/nosuchshell#' etc/passwd"),
   fault("user-not-in-jail", "/etc/passwd", `usermod -d ${JAIL}/./home/stray -s /usr/sbin/jk_chrootsh stray`),

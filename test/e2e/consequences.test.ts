@@ -90,7 +90,7 @@ const CASES: readonly (readonly [plant: string, found: readonly string[]])[] = [
   [`ln -s ../../../../etc/passwd ${J}/usr/bin/up`, [`link-outside ${J}/usr/bin/up`]],
   [`sed -i 's/^v:x:[0-9]*:/v:x:4999:/' ${J}/etc/passwd`, [`user-changed ${J}/etc/passwd`]],
   [`sed -i 's#:/home/v:#:/home/other:#' ${J}/etc/passwd`, [`home-differs ${J}/etc/passwd`]],
-  [`chown daemon ${J}/home/v`, [`home-owner ${J}/home/v`]],
+  [`chown root ${J}/home/v`, [`home-owner ${J}/home/v`]],
   // What nothing else reports is reported.
   [
     `echo /tmp > ${J}/etc/ld.so.conf.d/tmp.conf`,

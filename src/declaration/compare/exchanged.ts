@@ -87,7 +87,17 @@ class Exchanged {
         this.#renamedBefore(user, declared)
       );
     if (saysWhich(user, now, once)) return undefined;
-    return meantFault(user, now, this.#accountOf(once), (name) => declared(name) !== undefined);
+    return meantFault(user, now, this.#accountOf(once), (name) => {
+      const section = declared(name);
+      return section !== undefined && !(isWhole(section) && this.#isDoubtful(section));
+    });
+  }
+
+  /** Whether the same is said of a section, so that it gets another name. */
+  #isDoubtful(user: Meant): boolean {
+    const once = this.known.get(user.name);
+    const now = this.moved.find(({ account }) => account.name === user.name);
+    return once !== undefined && now !== undefined && !saysWhich(user, now, once);
   }
 
   /** The accounts of which a user may have one by now under a name that nobody declares. */
@@ -143,7 +153,10 @@ class Exchanged {
 }
 
 /** Where a name is declared, if it is. */
-type AskDeclared = (name: ByteString) => Place | undefined;
+type AskDeclared = (name: ByteString) => (Place & Partial<Meant>) | undefined;
+
+/** Whether all of a section is known. */
+const isWhole = (section: Place & Partial<Meant>): section is Meant => section.place !== undefined;
 
 /** As Exchanged, of many. */
 export function exchangedOf(

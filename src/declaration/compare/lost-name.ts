@@ -134,7 +134,7 @@ export function meantFault(
   user: Named & Pick<DeclaredUser, "uid">,
   now: { readonly once: OnceUser; readonly account: PasswdEntry },
   other: PasswdEntry | undefined,
-  isDeclared: (name: ByteString) => boolean,
+  keepsName: (name: ByteString) => boolean,
 ): FaultText {
   const { name, uid } = user;
   const header = quoted(`[user ${name}]`);
@@ -144,7 +144,7 @@ export function meantFault(
   if (other === undefined || newNameFault(other.name, DECLARED) !== undefined)
     return { code: "doubtful-account", message: `${of}, and has another name now: ${take}` };
   // A second section of that name would make the file invalid.
-  if (isDeclared(other.name)) {
+  if (keepsName(other.name)) {
     const message = `${of}, and the one of before is ${quoted(other.name)} now, which is declared, too: if ${header} means that one still, give each section the name that its account has now; ${take}`;
     return { code: "doubtful-account", message };
   }

@@ -357,7 +357,7 @@ export const APPLY: readonly Mutant[] = [
   ]),
   ...within("src/declaration/compare/lost-name.ts", OLDER_NAMES, [
     ["jail === user.jail ? [] : [", "true ? [] : ["],
-    ["if (isDeclared(other.name)) {", "if (false) {"],
+    ["if (keepsName(other.name)) {", "if (false) {"],
   ]),
   ...within("src/declaration/compare/may-be.ts", MAY_BE, [
     ["byName.set(account.name, { user, by });", ";"],
