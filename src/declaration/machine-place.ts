@@ -16,6 +16,7 @@ import { uidIn } from "../users/new-account.ts";
 import { LIMITED_SHELL } from "../users/open-jail.ts";
 import { otherHome } from "../users/own-home.ts";
 import type { FaultText } from "./change.ts";
+import { claimsOf, declaredPlace } from "./claims.ts";
 import { leadsInto, placeFault } from "./compare/account-place.ts";
 import { misplacedText } from "./compare/directory-says.ts";
 import { type HomeDiffers, holderOf, sharesHome } from "./compare/home-differs.ts";
@@ -25,7 +26,7 @@ import { newName } from "./compare/not-declared.ts";
 import { otherNameFault } from "./compare/other-name.ts";
 import { orRename, renameAdvice, sharedUidFault } from "./compare/uid-fault.ts";
 import type { FactContext } from "./machine-facts.ts";
-import { itemsOf, type Subject, subjectOf } from "./section.ts";
+import { itemsOf, type Subject } from "./section.ts";
 
 /** What was declared of a user once, whom nothing declares any more. */
 export function formerUser(name: ByteString, { facts, users, isOwnFile }: FactContext) {
@@ -64,17 +65,6 @@ export function reportRenamed(
   return true;
 }
 
-/** Where a user of some sections is declared; of another file that is not known. */
-function declaredPlace(name: ByteString, sections: readonly IniSection[]) {
-  const section = sections.find((one) => {
-    const subject = subjectOf(one);
-    return subject?.kind === "user" && subject.name === name;
-  });
-  if (section === undefined) return {};
-  const { jail, home = usualHome(name) } = readKeys(section, userKeys);
-  return { jail, home };
-}
-
 /** The problem of a user whose account has another name now. Pure. */
 export function renamedProblem(
   name: ByteString,
@@ -94,7 +84,7 @@ export function reportPlace(
   ofJail: readonly JailedUser[],
   context: FactContext,
 ): void {
-  const { facts, report, users } = context;
+  const { facts, report, users, sections } = context;
   const { directory = false, jail = "", home } = readKeys(section, userKeys);
   const account = answered(() => facts.userByName(name));
   if (account === undefined || account.uid === 0 || jail === "") return;
@@ -107,7 +97,11 @@ export function reportPlace(
       ? undefined
       : placeFault(declared, account, {
           isUsual: home === undefined,
-          other: () => sharesHome(account, jail, ofJail),
+          other: () =>
+            sharesHome(account, jail, {
+              byJail: new Map([[jail, ofJail]]),
+              claimants: () => claimsOf(sections),
+            }),
           holder: () => holderOf(declared, ofJail, (one) => users.has(one)),
         });
   const shown = `the account ${quoted(name)}`;

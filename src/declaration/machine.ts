@@ -17,13 +17,14 @@ import { isLocalUser } from "../system/account-tools.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { uidFault } from "../transfer/accounts.ts";
 import { newNameFault, uidIn } from "../users/new-account.ts";
+import { claimsOf } from "./claims.ts";
 import { DECLARED } from "./compare/intent.ts";
 import { EMPTY_JAIL } from "./compare/jail.ts";
 import { hiddenBy, localText } from "./compare/local-too.ts";
 import { goneText } from "./compare/lost-name.ts";
 import { once } from "./compare/machine.ts";
 import { twinFaults } from "./compare/twins.ts";
-import { renameAdvice } from "./compare/uid-fault.ts";
+import { otherUidText, renameAdvice } from "./compare/uid-fault.ts";
 import { linkFix } from "./link-fix.ts";
 import type { DeclarationFacts, FactContext } from "./machine-facts.ts";
 import type { ReportMachine } from "./machine-findings.ts";
@@ -140,7 +141,7 @@ function reportUserJail(
 
 /**
  * What contradicts the account of a name, or keeps useradd(8) from creating it. Returns whether it may be an account of another
- * name that is no longer declared, whose home it then has.
+ * name, whose home it then has.
  */
 function reportAccount(section: IniSection, subject: Subject, context: FactContext): boolean {
   const { facts, report } = context;
@@ -203,13 +204,19 @@ function reportUid(
   if (user !== undefined && (uid ?? user.uid) === user.uid)
     reportKept(section, name, user.uid, user, context);
   if (uid === undefined) return false;
+  const owner = answered(() => facts.userByUid(uid));
   if (user !== undefined && user.uid !== uid) {
+    const claims = { accounts: facts, claimants: () => claimsOf(context.sections) };
+    const other = answered(() => otherUidText({ name, uid }, user, claims));
+    if (other !== undefined) {
+      report(place, "error", "taken", `${quoted(name)} ${other}`, { kind: "none" });
+      return owner !== undefined;
+    }
     const message = `${quoted(name)} has the uid ${user.uid} on this machine`;
     report(place, "error", "taken", message, { kind: "value", text: `${user.uid}` });
   }
-  const owner = user === undefined ? answered(() => facts.userByUid(uid)) : undefined;
   if (user === undefined && owner === undefined) reportKept(section, name, uid, undefined, context);
-  if (owner === undefined) return false;
+  if (user !== undefined || owner === undefined) return false;
   const formerly = (one: ByteString) => formerUser(one, context);
   const rename = renameAdvice(owner, { declared: { name, jail }, formerly });
   const message = `the uid ${uid} belongs to ${quoted(owner.name)} on this machine`;

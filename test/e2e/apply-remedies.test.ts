@@ -249,6 +249,31 @@ test.each([
   expect(linesOf(m).summary.problems).toEqual([]);
 });
 
+test.each([
+  ["home-differs", "", "uid = 4444", "", "home = /home/y"],
+  ["uid-differs", "", "uid = 5555", "useradd -u 5555 y", "uid = 4444"],
+  ["uid-differs", "uid = 4444", "uid = 3333", "", "uid = 4444"],
+])(
+  "a line that another section has, or that may be of another account, is no remedy: %s, y: '%s', x: '%s'",
+  (...row) => {
+    const [code, ofY, ofX, before, line] = row;
+    m.write(FILE, JAIL);
+    m.must(["jailkit", "apply"]);
+    const home = code === "home-differs" ? "/home/y" : "/home/x";
+    m.must(["jk_addjailuser", "-j", J, "-u", "4444", "-d", home, "-s", "/bin/bash", "x"]);
+    m.must(["sh", "-c", before]);
+    m.write(FILE, `${JAIL}${user(`${ofX}\n`)}${before === "" ? user(ofY).replace("x", "y") : ""}`);
+    for (const words of [["--check"], []]) {
+      const { problems } = linesOf(m, ...words).summary;
+      const found = problems.find(({ message }) => message.startsWith("user x: "));
+      expect(found).toMatchObject({ code, remedy: null });
+      expect(found?.message).toContain(line === "uid = 4444" && before === "" ? "declares" : `'${line}'`);
+    }
+    expect(m.run(["jailkit", "config", "check"]).stdout).not.toContain(`    ${line}\n`);
+    m.run(["userdel", "-r", "y"]);
+  },
+);
+
 test("a jail without account files, which no section brings, gets them by the remedy", () => {
   const jail = "/srv/files";
   m.write(FILE, `[jail ${jail}]\nfiles = /bin/bash\n${user().replace(J, jail)}`);

@@ -226,12 +226,20 @@ test("a uid that another account has, or that the account does not have", () => 
   expect(look(user("bert", "uid = 3000"))).toEqual([
     ["error 4:7 taken", "write in line 4 of f:\nuid = 2002"],
   ]);
+  // The section may be one of luser.
+  expect(look(user("bert", "uid = 9001\nhome = /home/luser"))).toEqual([["error 4:7 taken", undefined]]);
+  const both = `${user("bert", "uid = 3000")}${user("n", "uid = 2002")}`;
+  expect(look(both)).toEqual([
+    ["error 4:7 taken", undefined],
+    ["error 8:7 taken", undefined],
+  ]);
 });
 
 test("the home of an account that is not declared", () => {
   expect(codes(user("n", "home = /home/bert"))).toEqual(["error 4:8 taken"]);
-  expect(codes(`${user("n", "home = /home/bert")}${user("bert", "home = /home/b")}`)).toEqual([
-    "error 8:8 home-differs",
+  // With the home that it has, both would declare that.
+  expect(look(`${user("n", "home = /home/bert")}${user("bert", "home = /home/b")}`)).toEqual([
+    ["error 8:8 home-differs", undefined],
   ]);
 });
 

@@ -24,10 +24,26 @@ export interface HomeDiffers {
 export interface HomeFacts {
   /** The home is that of an account without the key. */
   readonly isUsual: boolean;
-  /** The name of another account that has the same one in the jail. */
-  readonly other: (() => ByteString | undefined) | undefined;
+  /** Who else has the same one in the jail. */
+  readonly other: (() => HomeOwner | undefined) | undefined;
   /** The name of an account that nobody declares, and that has the declared home in the jail. */
   readonly holder: () => ByteString | undefined;
+}
+
+/** Who else has the home of an account: another account, or the section of another user, which declares it. */
+export interface HomeOwner {
+  readonly name: ByteString;
+  readonly isSection: boolean;
+}
+
+/** What sections declare of users. */
+export interface Claims {
+  readonly claimants: () => readonly Pick<DeclaredUser, "name" | "jail" | "home" | "keeps" | "uid">[];
+}
+
+/** The same, and who lives in which jail. */
+interface Users extends Claims {
+  readonly byJail: { get(jail: ByteString): readonly Pick<JailedUser, "name" | "home">[] | undefined };
 }
 
 /** As HomeFacts.holder. `users`: those who live in the jail. Pure. */
@@ -38,15 +54,25 @@ export const holderOf = (
 ): ByteString | undefined =>
   users.find((one) => one.name !== name && isSameHome(one.home, jail, home) && !isDeclared(one.name))?.name;
 
-/** The name of another one of those who live in a jail, with the home there that an account has, or would have. Pure. */
+/** Another one of those who live in a jail, or are declared there, with the home that an account has, or would have. Pure. */
 export function sharesHome(
   account: PasswdEntry,
   jail: ByteString,
-  users: readonly Pick<JailedUser, "name" | "home">[],
-): ByteString | undefined {
+  { byJail, claimants }: Users,
+): HomeOwner | undefined {
   const home = homeFor(account, jail);
   const isSame = (one: ByteString) => dirsEqual(splitHome(one)?.home ?? "", home);
-  return users.find((one) => one.name !== account.name && isSame(one.home))?.name;
+  const user = byJail.get(jail)?.find((one) => one.name !== account.name && isSame(one.home));
+  const section = claimants().find(
+    (one) =>
+      one.name !== account.name &&
+      one.jail === jail &&
+      // A directory says it.
+      one.keeps?.includes("home") !== true &&
+      dirsEqual(one.home, home),
+  );
+  const name = user?.name ?? section?.name;
+  return name === undefined ? undefined : { name, isSection: user === undefined };
 }
 
 /** What an account has, or would have, in place of the declared home; undefined if it is the same. Pure. */
@@ -62,9 +88,17 @@ export function homeDiffers(
   if (now === normalPath(home)) return undefined;
   const other = find?.();
   const has = split === undefined ? "would have" : "has";
-  const inJail = other === undefined ? "in the jail" : `in the jail, which is that of ${quoted(other)}`;
+  const ofOther =
+    other &&
+    (other.isSection ? `${quoted(`[user ${other.name}]`)} declares` : `is that of ${quoted(other.name)}`);
+  const inJail = ofOther === undefined ? "in the jail" : `in the jail, which ${ofOther}`;
   const is = isUsual ? "its home without the key 'home'" : "declared";
   const what = `${has} the home ${quoted(now)} ${inJail}, and ${quoted(home)} is ${is}`;
+  // With both, the file would be of no use, or a program would give one of them what is the other's.
+  if (other?.isSection) {
+    const message = `${what}: if both sections mean this account, take one of them out; if not, declare another home there, and 'home = ${display(now)}' here`;
+    return { code: "home-differs", message, home: undefined, give: undefined };
+  }
   const whole = joinHome(jail, normalPath(home));
   const give: Remedy | undefined =
     directory || split === undefined ? undefined : `usermod -d ${shellWord(whole)} ${operands(name)}`;

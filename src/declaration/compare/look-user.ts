@@ -6,8 +6,7 @@ import { quoted } from "../../cli/display.ts";
 import { answered, JailkitError } from "../../cli/error.ts";
 import { isDoubtfulHome } from "../../explain/doubtful-home.ts";
 import { badHome, homeOfOther, neverHome } from "../../jail/accounts/home-place.ts";
-import type { LeftMove } from "../../jail/fs/home-moves.ts";
-import { awaitedAt } from "../../jail/fs/home-moves.ts";
+import { awaitedAt, type LeftMove } from "../../jail/fs/home-moves.ts";
 import { isHeld } from "../../jail/fs/home-place.ts";
 import { lookUp } from "../../jail/fs/look.ts";
 import { newMount } from "../../jail/fs/mounted-home.ts";
@@ -49,7 +48,7 @@ import type { Machine } from "./machine.ts";
 import { otherNameFault } from "./other-name.ts";
 import { returning } from "./returning.ts";
 import { strayFaultIn } from "./stray.ts";
-import { lineUidFault, newUidFault, sharedUidFault } from "./uid-fault.ts";
+import { lineUidFault, newUidFault, otherUidText, sharedUidFault } from "./uid-fault.ts";
 import type { UserState } from "./user-state.ts";
 
 /** What this machine has of a user. `once`: what was declared before. */
@@ -101,8 +100,9 @@ export function userState(
       closedHome: account && closedHome(account, machine.leftMoves()),
       homeFault: home?.ownFault ?? home?.hidden ?? keys.fault,
       besideFault: keys.beside,
-      homeOwner: () => account && sharesHome(account, declared.jail, machine.byJail.get(declared.jail) ?? []),
+      homeOwner: () => account && sharesHome(account, declared.jail, machine),
       homeHolder: () => holderOf(declared, machine.byJail.get(declared.jail) ?? [], machine.isDeclared),
+      otherUid: () => account && otherUidText(declared, account, machine),
       ...{ otherOptions: keys.otherOptions, stricterOptions: keys.stricterOptions, policy, wantedPolicy },
       commonPolicy:
         account === undefined ? undefined : commonPolicy(declared, account, inside, machine, policies),

@@ -7,6 +7,7 @@ import { operands, shellWord } from "../../cli/shell-word.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { adviceAt } from "../../system/exchange.ts";
 import { asideCommand } from "../../system/free-name.ts";
+import type { HostAccounts } from "../../system/host-accounts.ts";
 import { livesIn } from "../../system/separator.ts";
 import { whyKeysStay } from "../../users/kernel-objects.ts";
 import { newNameFault } from "../../users/new-account.ts";
@@ -16,6 +17,7 @@ import { type KnownUids, keptFault } from "../kept-fault.ts";
 import type { DeclaredUser } from "../model.ts";
 import type { OnceUser } from "../once-shape.ts";
 import { IN_DIRECTORY, type LostUid, type UidOwners, uidOfOther } from "../uid-owners.ts";
+import type { Claims } from "./home-differs.ts";
 import { DECLARED } from "./intent.ts";
 
 /** Who wants a uid, and what was declared of the account that has it, if nothing declares that any more. */
@@ -34,6 +36,24 @@ export function newUidFault(
   const fault = uidFault(uid, userByUid, formerly && { declared, formerly });
   const why = fault ?? keptFault(declared, uid, known, DECLARED.uid) ?? whyKeysStay(uid);
   return why instanceof JailkitError ? faultText(why) : why;
+}
+
+/**
+ * What is said of an account with another uid than the declared one, if that is the uid of another account, or another section
+ * declares its own: the section may be that of the other one, which would get the keys and rules of this one, or the file would be
+ * of no use. Pure, but for the accounts.
+ */
+export function otherUidText(
+  { name, uid }: Pick<DeclaredUser, "name" | "uid">,
+  account: Pick<PasswdEntry, "uid">,
+  { accounts, claimants }: Claims & { readonly accounts: Pick<HostAccounts, "userByUid"> },
+): string | undefined {
+  const owner = uid === undefined ? undefined : accounts.userByUid(uid);
+  if (owner !== undefined)
+    return `has the uid ${account.uid}, and ${uid}, which is that of ${quoted(owner.name)}, is declared: if that account is meant, correct the name of the section; if not, declare 'uid = ${account.uid}'`;
+  const other = claimants().find((one) => one.name !== name && one.uid === account.uid);
+  if (other === undefined) return undefined;
+  return `has the uid ${account.uid}, which ${quoted(`[user ${other.name}]`)} declares, and ${uid} is declared: declare the uid that each of the two has`;
 }
 
 type UserByUid = (uid: number) => PasswdEntry | undefined;

@@ -3,6 +3,7 @@ import type { LeftMove } from "../../jail/fs/home-moves.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import type { Change, Fault, FaultText } from "../change.ts";
 import type { Rules } from "./common-places.ts";
+import type { HomeOwner } from "./home-differs.ts";
 import type { hiddenBy } from "./local-too.ts";
 
 /** What this machine has of a user. */
@@ -37,10 +38,12 @@ export interface UserState {
   readonly isDoubtful?: boolean | undefined;
   /** If a run that was killed has closed it, wherever it is: what is left of that move. */
   readonly closedHome?: LeftMove | undefined;
-  /** The name of another account that has the same home in the jail. */
-  readonly homeOwner?: (() => ByteString | undefined) | undefined;
+  /** Who else has the same home in the jail. */
+  readonly homeOwner?: (() => HomeOwner | undefined) | undefined;
   /** As HomeFacts has it. */
   readonly homeHolder?: (() => ByteString | undefined) | undefined;
+  /** What is said of an account that has another uid than the declared one, if that is not sure to be put right. */
+  readonly otherUid?: (() => string | undefined) | undefined;
   /** Those of them that limit it. */
   readonly limitingGroups?: readonly ByteString[];
   /** How many declared keys its authorized_keys lacks. */

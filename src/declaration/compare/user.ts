@@ -85,6 +85,8 @@ function faultOf(declared: DeclaredUser, state: UserState): FaultText | undefine
   }
   if (account.uid === 0) return { code: "root", message: "has uid 0: a jail cannot hold root" };
   if (uid !== undefined && account.uid !== uid) {
+    const other = state.otherUid?.();
+    if (other !== undefined) return { code: "uid-differs", message: other };
     const message = `has the uid ${account.uid}, and ${uid} is declared: files would keep the old one, so change one of the two by hand`;
     return { code: "uid-differs", message, remedy: wantedLine(declared, "uid", `${account.uid}`) };
   }
