@@ -5,7 +5,7 @@ import { parentOf, plainPath } from "../../ffi/paths.ts";
 import { display } from "../cli/display.ts";
 import type { Advice, Remedy } from "../cli/remedy.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
-import { giveHome, jailSideRemedy, newHome, takeLinesOut } from "../enter/remedies.ts";
+import { giveHome, jailSideRemedy, newHome, plainShell, takeLinesOut } from "../enter/remedies.ts";
 import { parseGroupLine, parsePasswdLine } from "../jail/accounts/account-lines.ts";
 import { isJailsOwn, isRootsPlace, mayBeGiven, usualHome } from "../jail/accounts/home-place.ts";
 import { isChrootShell, isLimitedShell } from "../jail/accounts/jailed-users.ts";
@@ -267,8 +267,7 @@ class AccountCheck {
     if (isLimitedShell(shell) || (isThere && !onlyRootRuns(shell))) return;
     const path = `${jail}${plainPath(shell)}`;
     const what = isThere ? "can be executed by root alone" : "is not a program in the jail";
-    // Such as the line of a file that an editor for Windows has saved.
-    const bare = shell.replace(/[ \t\r]+$/, "");
+    const bare = plainShell(shell);
     const other = !isThere && programInJail(bare) ? bare : LIMITED_SHELL;
     const advice: Remedy = programOnHost(shell)
       ? `jk_cp -f -j ${shellWord(jail)} ${operands(shell)}`

@@ -47,8 +47,14 @@ export type ShellFact =
   | { kind: "file"; path: ByteString; canonicalPath: ByteString; unsafe: Unsafe[] }
   /** jk_lsh, which is part of jk_chrootsh; `shown`: the jail has the host's, since /usr is mounted there. */
   | { kind: "internal"; path: ByteString; shown: boolean }
-  /** `advice`: if copying it again does not help, or is not the first step. */
-  | { kind: "missing"; path: ByteString; reason: ByteString; advice?: Advice | undefined };
+  /** `advice`: if copying it again does not help, or is not the first step. `hasPlain`: the jail has the one that is meant: see plainShell. */
+  | {
+      kind: "missing";
+      path: ByteString;
+      reason: ByteString;
+      advice?: Advice | undefined;
+      hasPlain?: boolean;
+    };
 
 /**
  * The facts about the caller of a program that any user may start. Each function gathers its fact when it is first

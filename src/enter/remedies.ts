@@ -36,6 +36,9 @@ export function jailSideRemedy(jail: ByteString, user: ByteString, options = "--
   return `jk_jailuser ${options} -j ${shellWord(jail)} ${operands(user)}`;
 }
 
+/** The shell that the line of an account means, without what an editor, such as one for Windows, has left at its end. */
+export const plainShell = (shell: ByteString): ByteString => shell.replace(/[ \t\r]+$/, "");
+
 type Line = Pick<PasswdEntry, "name" | "home">;
 
 /**

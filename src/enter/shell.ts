@@ -15,7 +15,7 @@ import { closeCommand, closeFirst } from "../system/exchange.ts";
 import { freeNumbered } from "../system/free-name.ts";
 import { isNoexec, remountCommand } from "../system/mounts.ts";
 import type { ShellFact, Unsafe } from "./facts.ts";
-import { mountLiveRemedy, NOT_A_FILE, openRemedy, recopyRemedy } from "./remedies.ts";
+import { mountLiveRemedy, NOT_A_FILE, openRemedy, plainShell, recopyRemedy } from "./remedies.ts";
 
 const ROOTS_ALONE = inWords("keep the program where root alone can change it");
 
@@ -119,11 +119,11 @@ export function shellFact(
   tried = false,
   ours?: Stat,
 ): ShellFact {
-  const missing = (reason: ByteString, advice?: Advice): ShellFact => ({
+  const missing = (reason: ByteString, advice?: Advice, hasPlain = false): ShellFact => ({
     kind: "missing",
     path: path ?? "",
     reason,
-    advice,
+    ...{ advice, hasPlain },
   });
   if (path === undefined) return missing("neither the jail's accounts nor injail_shell name a shell");
   if (path === "") return missing("the account has no shell in the jail");
@@ -137,8 +137,10 @@ export function shellFact(
     return missing(error.reason, error.code === "EACCES" ? wayAdvice(root, path) : undefined);
   }
   if (found === undefined) {
-    return baseName(path) === LIMITED_SHELL
-      ? { kind: "internal", path, shown: false }
+    if (baseName(path) === LIMITED_SHELL) return { kind: "internal", path, shown: false };
+    const plain = plainShell(path);
+    return plain !== path && shellFact(root, plain, tried, ours).kind !== "missing"
+      ? missing("No such file or directory", undefined, true)
       : missing("No such file or directory", unmountedRemedy(root, path));
   }
   // It could not reach the host's log, and explain could not read it where nobody may.

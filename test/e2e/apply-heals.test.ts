@@ -126,8 +126,18 @@ test("a shell with a blank or a carriage return at the end becomes the shell", (
   for (const end of [" ", "\r"]) {
     sh(`cd ${J}/etc; sed -i '/^u1:/s/$/${end}/' passwd`);
     const remedies = check(m, J).found.flatMap((one) => (one.rule === "shell-missing" ? [one.remedy] : []));
-    expect(remedies).toEqual([`jk_jailuser --jail-side-only -s /bin/bash -j ${J} u1`]);
-    expect(typeRemedy(m, remedies[0] ?? "").status).toBe(0);
+    const remedy = `jk_jailuser --jail-side-only -s /bin/bash -j ${J} u1`;
+    expect(remedies).toEqual([remedy]);
+    const shellOf = () =>
+      m.run(["jailkit", "explain", "u1"]).stdout.match(/^ *remedy: (.*bin\/bash.*)$/m)?.[1];
+    expect(shellOf()).toBe(remedy);
+    sh(`mv ${J}/bin/bash ${J}/bin/bash.away`);
+    const copy = `jk_cp -f -j ${J} /bin/bash && ${remedy}`;
+    expect(shellOf()).toBe(copy);
+    expect(typeRemedy(m, copy).status).toBe(0);
+    expectAsDeclared();
+    sh(`rm ${J}/bin/bash.away; cd ${J}/etc; sed -i '/^u1:/s/$/${end}/' passwd`);
+    expect(typeRemedy(m, remedy).status).toBe(0);
     expectAsDeclared();
   }
 });

@@ -1,6 +1,6 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { plainPath } from "../../../ffi/paths.ts";
-import type { Remedy } from "../../cli/remedy.ts";
+import { allOf, type Remedy } from "../../cli/remedy.ts";
 import { operands, shellWord } from "../../cli/shell-word.ts";
 import { dirsEqual, joinHome } from "../../system/separator.ts";
 import { type Check, check, failed, passed, programVerdict, type Verdict } from "../checks.ts";
@@ -10,7 +10,9 @@ import {
   atHome,
   homeRemedy,
   homeTextAdvice,
+  jailSideRemedy,
   passRemedy,
+  plainShell,
   recopyRemedy,
   sectionLinesRemedy,
 } from "../remedies.ts";
@@ -60,11 +62,16 @@ function judgeHomeEntry(facts: LoginFacts): Verdict {
 }
 
 /** Copies the shell into the jail; an account without a shell gets the limited shell. */
-function shellRemedy(facts: LoginFacts, path: ByteString): Remedy {
+function shellRemedy(facts: LoginFacts, path: ByteString, hasPlain = false): Remedy {
   const { jail } = splitOf(facts);
-  if (path.startsWith("/")) return recopyRemedy(jail, path);
   const { injailShell } = facts.settings().values;
   const { name } = accountOf(facts);
+  const plain = plainShell(path);
+  if (plain !== path && injailShell === undefined && plain.startsWith("/")) {
+    const write = jailSideRemedy(jail, name, `--jail-side-only -s ${shellWord(plain)}`);
+    return hasPlain ? write : allOf([recopyRemedy(jail, plain), write]);
+  }
+  if (path.startsWith("/")) return recopyRemedy(jail, path);
   if (injailShell === undefined) {
     return `jk_jailuser --jail-side-only -s /usr/sbin/jk_lsh -j ${shellWord(jail)} ${operands(name)}`;
   }
@@ -84,7 +91,7 @@ function judgeShell(facts: LoginFacts): Verdict {
     return passed(`${shell.path} ${why}: the limited shell of jk_chrootsh takes its place`);
   }
   if (shell.kind === "missing") {
-    return failed(refusal(shell.reason), shell.advice ?? shellRemedy(facts, shell.path));
+    return failed(refusal(shell.reason), shell.advice ?? shellRemedy(facts, shell.path, shell.hasPlain));
   }
   return programVerdict(shell.path, shell.unsafe, refusal);
 }
