@@ -274,6 +274,28 @@ test.each([
   },
 );
 
+test("a directory of the host that is gone is not mounted by a remedy: it comes back first", () => {
+  m.write(FILE, LIVE);
+  m.must(["jailkit", "apply"]);
+  m.must(["mv", TOOL, `${TOOL}.away`]);
+  const gone = `${J}${TOOL}: the host's ${TOOL} does not exist, which is to be mounted there: bring it back first, and then type: jailkit mount ${J}`;
+  for (const words of [
+    ["jailkit", "mount", J],
+    ["jk_check", J],
+  ])
+    expect(m.run(words)).toMatchObject({ status: 1 });
+  expect(m.run(["jailkit", "mount", J]).stderr).toContain(gone);
+  for (const words of [["--check"], []]) {
+    const { problems } = linesOf(m, ...words).summary;
+    expect(problems.filter(({ remedy }) => remedy?.includes("mount"))).toEqual([]);
+  }
+  const { stdout } = m.run(["jk_check", J]);
+  expect([stdout.includes(gone), stdout.includes(`umount ${J}${TOOL} &&`)]).toEqual([true, false]);
+  m.must(["mv", `${TOOL}.away`, TOOL]);
+  m.must(["jailkit", "mount", J]);
+  expect(linesOf(m)).toMatchObject({ status: 0, summary: { problems: [] } });
+});
+
 test("a jail without account files, which no section brings, gets them by the remedy", () => {
   const jail = "/srv/files";
   m.write(FILE, `[jail ${jail}]\nfiles = /bin/bash\n${user().replace(J, jail)}`);

@@ -47,6 +47,9 @@ export function liveState(root: JailRoot, path: ByteString): LiveState {
   return answered(look) ?? nothing;
 }
 
+/** True if the host has no directory to mount at this path. */
+export const isHostMissing = (path: ByteString): boolean => hostStat(path) === undefined;
+
 /** True if something is mounted in the place of a directory of the host's in a jail. */
 export const isMounted = (root: JailRoot, path: ByteString): boolean =>
   !["missing", "absent"].includes(liveState(root, path));

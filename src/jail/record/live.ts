@@ -9,6 +9,7 @@ import { below, ownMounts } from "../../system/mountinfo.ts";
 import { byWhat, leadingInto } from "../fs/leads-into.ts";
 import {
   hasFilesInPlace,
+  isHostMissing,
   lackingMounts,
   liveObstacle,
   liveState,
@@ -81,6 +82,10 @@ export function lackingProblem(root: JailRoot, live: readonly ByteString[] = [])
     liveState(root, path) === "open"
       ? `is mounted there, but not ${restrictionsOf(path)}`
       : "is not mounted there, as it should be in this live jail";
+  if (isHostMissing(path)) {
+    const message = `${display(at)}: the host's ${display(path)} does not exist, which is to be mounted there: bring it back first, and then type: ${mountCommand(root.path)}`;
+    return { code: "not-mounted", path: root.path, message, remedy: undefined } as const;
+  }
   const { what, clear } = inTheWay(root, path);
   const remedy = allOf([clear ?? "", mountCommand(root.path)]);
   const also = what === undefined ? "" : `, and ${what}`;
@@ -100,7 +105,7 @@ function inTheWay(root: JailRoot, path: ByteString): { what?: string; clear?: Re
 /** Throws JailkitError if a directory of the host cannot be mounted in a jail, with the command that makes place for it. */
 export function requireMountPlace(root: JailRoot, path: ByteString): void {
   // Its error has the remedy.
-  if (hasFilesInPlace(root, path)) requireMounted(root, [path]);
+  if (hasFilesInPlace(root, path) || isHostMissing(path)) requireMounted(root, [path]);
   if (lackingMounts(root, [path]).length > 0) requireNoJailIn([path], root.path);
   const what = liveState(root, path) === "absent" ? undefined : liveObstacle(root, path);
   if (what === undefined) return;
