@@ -13,6 +13,8 @@ const INIT = ["jk_init", "-v", "-j", JAIL, "test"];
 const MARK = "this plan was kept";
 const EVE = 1234;
 const MANY = 10;
+// In milliseconds.
+const PAUSE = 500;
 const LIBRARIES = "/usr/lib/x86_64-linux-gnu";
 let m: Machine;
 
@@ -64,6 +66,8 @@ beforeAll(async () => {
   m.must(["mknod", "-m", "0660", "/opt/mount/null", "c", "1", "3"]);
   m.must(["setfacl", "-m", "g::rw,m::rw", "/opt/mount/null"]);
   m.must(["cp", `${LIBRARIES}/libselinux.so.1`, "/opt/app2/"]);
+  // What is left is large enough for a plan.
+  m.remove("/usr/share/zoneinfo/right");
   m.must(["cp", "-r", "/usr/share/zoneinfo", "/opt/zones"]);
   m.write("/root/times", "");
   // Libraries are searched in the directories.
@@ -104,7 +108,11 @@ function planned(words = INIT) {
 /** Fills new jails until a plan is kept, since what it looks at must be some seconds old. Returns its path. */
 function keep(words = INIT): string {
   m.remove(PLANS);
-  for (let attempt = 0; attempt < 200 && plans().length === 0; attempt++) fill(words);
+  for (let attempt = 0; attempt < 200 && plans().length === 0; attempt++) {
+    // Seconds full of jails would be most of the work of this file.
+    if (attempt > 0) Bun.sleepSync(PAUSE);
+    fill(words);
+  }
   const [name] = plans();
   if (name === undefined) throw new Error("no plan is kept");
   return `${PLANS}/${name}`;
@@ -176,7 +184,7 @@ describe("the same host", () => {
     m.remove(PLANS);
     expect(calls(elf)).toBeGreaterThan(5);
     m.remove(PLANS);
-    expect(calls("getdents64(")).toBeGreaterThan(listed + 50);
+    expect(calls("getdents64(")).toBeGreaterThan(listed + 30);
   });
 
   test("a plan is root's alone", () => {
