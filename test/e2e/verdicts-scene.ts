@@ -103,6 +103,8 @@ export async function openVerdicts(): Promise<Scene> {
     stat: m.stat(path),
     text: m.exists(path) ? m.read(path) : "",
   }));
+  const RECORDS = "/var/lib/jailkit/jails";
+  const records = new Set(m.list(RECORDS));
   let count = 0;
   let sshd: { config: ByteString; process: MachineProcess } | undefined;
   let heard = 0;
@@ -113,6 +115,13 @@ export async function openVerdicts(): Promise<Scene> {
       m.remove(path);
       if (stat !== undefined) m.write(path, text, { mode: stat.mode & 0o7777 });
     }
+  }
+
+  /** The account of the last case, which every command would look at again. Its jail stays: something may be mounted there. */
+  function forgetLast(): void {
+    if (count === 0) return;
+    m.run(["userdel", "-f", `u${count}`]);
+    for (const id of m.list(RECORDS)) if (!records.has(id)) m.remove(`${RECORDS}/${id}`);
   }
 
   function add({ shell = "/bin/sh" }: Case): Account {
@@ -157,6 +166,7 @@ export async function openVerdicts(): Promise<Scene> {
     log,
     async prepare(one) {
       restore();
+      forgetLast();
       await log.clear();
       const account = add(one);
       const undo = one.breaks?.(scene, account);
