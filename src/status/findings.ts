@@ -90,6 +90,12 @@ function moveFindings({ moves }: MachineFacts): StatusFinding[] {
   });
 }
 
+const formerFindings = ({ former }: MachineFacts): StatusFinding[] =>
+  former.map(({ jail, at, message, remedy }) => {
+    const commands = commandsOf(remedy, `ls -l ${operands(`${at}/home`)}`);
+    return { kind: "former-homes", subject: jail, message, commands };
+  });
+
 function strayFindings({ strays }: MachineFacts): StatusFinding[] {
   return strays.map(({ jail, uid, name, pids }) => {
     const who = name === undefined ? `uid ${uid}, which no account has` : `${display(name)} (uid ${uid})`;
@@ -213,6 +219,7 @@ export function findingsOf(facts: MachineFacts): StatusFinding[] {
     ...dueFindings(facts),
     ...strayFindings(facts),
     ...moveFindings(facts),
+    ...formerFindings(facts),
     ...leftFindings(facts),
     ...loginFindings(facts.logins),
     ...configFindings(facts),

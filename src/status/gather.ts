@@ -33,6 +33,7 @@ import { type OutsideProcesses, outsideProcesses } from "../users/outside.ts";
 import type { AccountFault } from "./account-fault.ts";
 import { accountFaults } from "./accounts.ts";
 import { type BootFault, bootFaults } from "./boot-faults.ts";
+import { type FormerHomes, formerHomes } from "./former-homes.ts";
 import { type Strays, strayProcesses } from "./strays.ts";
 
 /** What a machine says about itself, without the contents of its jails. */
@@ -55,6 +56,7 @@ export interface MachineFacts {
   readonly boot: readonly BootFault[];
   /** What runs that were killed have left of moves of homes. */
   readonly moves: readonly CheckFinding[];
+  readonly former: readonly FormerHomes[];
   /** The accounts of /etc/passwd with a jail in their home. */
   readonly users: ReturnType<typeof jailedUsers>;
   /** The time at which the record of a jail was written last, in seconds since the epoch, by the path of the jail. */
@@ -212,6 +214,7 @@ export function gather(): MachineFacts {
     left: settled(answered(() => leftMounts()) ?? []),
     boot: list instanceof Error ? [] : settled(answered(() => bootFaults(list.jails)) ?? []),
     moves: leftMoveFindings(moves, list),
+    former: list instanceof Error ? [] : settled(formerHomes(list.jails)),
     users,
     written: writtenTimes(list),
     wantedSockets: wantedSockets(),

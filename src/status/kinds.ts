@@ -48,6 +48,8 @@ export const FINDING_KINDS = {
   emptied: "somebody removed the contents of a jail in which users live",
   "interrupted-move":
     "a run that was killed while it moved a home has left the home closed to others, elsewhere, or copied and not removed, or a part of the copy; or one that ended while it removed a home, the rest of that",
+  "former-homes":
+    "a jail has homes of its users also at a path where it was before it was moved: it was made anew, perhaps, without what they had",
   "log-socket": "a log socket is not served",
   "no-jail": "the home of an account that should be in a jail names none, so that it cannot log in",
 } as const;

@@ -63,10 +63,14 @@ function answeredJson(parse: () => unknown): unknown {
   }
 }
 
+const pathIn = (text: string): ByteString => fromJsonText(controlsOf(text));
+
 /** Which directory a jail was that was declared. */
 export interface DeclaredDirectory {
   readonly path: ByteString;
   readonly directoryId?: ByteString | undefined;
+  /** Where it was before it was moved. */
+  readonly formerly?: readonly ByteString[] | undefined;
 }
 
 /** The same of all jails that were declared once; none if the file is not as it should be, of which `jailkit apply` tells. Throws as readDeclared. */
@@ -77,9 +81,12 @@ export function declaredDirectories(): readonly DeclaredDirectory[] {
   for (const document of Array.isArray(documents) ? documents : []) {
     const listed = isRecord(document) && Array.isArray(document.jails) ? document.jails : [];
     for (const jail of listed) {
-      if (!isRecord(jail) || typeof jail.path !== "string" || typeof jail.directoryId !== "string") continue;
-      const path = fromJsonText(controlsOf(jail.path));
-      jails.set(path, { path, directoryId: fromJsonText(jail.directoryId) });
+      if (!isRecord(jail) || typeof jail.path !== "string") continue;
+      const path = pathIn(jail.path);
+      const { directoryId: id, formerly } = jail;
+      const directoryId = typeof id === "string" ? fromJsonText(id) : undefined;
+      const before = Array.isArray(formerly) ? formerly.filter((one) => typeof one === "string") : [];
+      jails.set(path, { path, directoryId, formerly: before.map(pathIn) });
     }
   }
   return [...jails.values()];

@@ -1,15 +1,12 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../../ffi/constants.ts";
 import { isMissing, statIfPresent } from "../../../ffi/files.ts";
-import { directoryOf } from "../../../ffi/paths.ts";
 import { display, quoted } from "../../cli/display.ts";
 import { answered, JailkitError } from "../../cli/error.ts";
-import { allOf, type Remedy } from "../../cli/remedy.ts";
+import type { Remedy } from "../../cli/remedy.ts";
 import { operands } from "../../cli/shell-word.ts";
-import { onlyRootExchanges } from "../../system/exchange.ts";
 import { localUsers } from "../../system/flat-accounts.ts";
 import { freeName } from "../../system/free-name.ts";
-import { mountsText, mountTypes } from "../../system/mounts.ts";
 import { jailOfHome } from "../../system/separator.ts";
 import { jailIdAt, jailIdOf, MAY_BE_OTHER } from "../fs/directory-id.ts";
 import { mountRemedy } from "../fs/unmounted.ts";
@@ -17,9 +14,11 @@ import type { JailRoot } from "../fs/walk.ts";
 import { isRemovable, wayPast } from "./bare.ts";
 import { type DeclaredDirectory, declaredDirectories } from "./declared-file.ts";
 import { followLink, followRemedy } from "./follow.ts";
+import { FormerPlaces } from "./former-places.ts";
 import { formerPath, isRecorded, mayHaveMoved } from "./moved.ts";
 import { OthersUsers } from "./others-users.ts";
 import { knownJails, REGISTRY } from "./registry.ts";
+import { areRenamed, type Renames, renames, roundBack, toTheNext } from "./renames.ts";
 
 /** Why nothing is done in a jail that is not where it was. */
 export interface MovedFault {
@@ -54,34 +53,10 @@ function movedFromEmpty(from: ByteString, to: ByteString, where: string): MovedF
   return { code: "moved", message, remedy, isExchanged: true };
 }
 
-/** True if root alone can exchange these paths, and mv(1) renames what is there. */
-function areRenamed(paths: readonly ByteString[]): boolean {
-  const mounts = mountTypes(mountsText());
-  const parents = paths.map((path) => statIfPresent(AT_FDCWD, directoryOf(path))?.mountId);
-  return new Set(parents).size === 1 && paths.every((path) => !mounts.has(path) && onlyRootExchanges(path));
-}
-
 /** The command that exchanges the paths of two jails; "" if that takes more. */
 export function exchangeBack(one: ByteString, other: ByteString): Remedy {
   return answered(() => areRenamed([one, other])) === true ? renames(roundBack([one, other])) : "";
 }
-
-type Renames = readonly (readonly [ByteString, ByteString])[];
-
-/** Those that move each directory to the next of some paths; what is at the last one stays. */
-const toTheNext = (paths: readonly ByteString[]): Renames =>
-  paths.slice(0, -1).map((path, index) => [path, paths[index + 1] ?? path]);
-
-/** The same of a ring: what is at the last one comes to the first. */
-function roundBack(paths: readonly [ByteString, ...ByteString[]]): Renames {
-  const [first] = paths;
-  const aside = freeName(first, ".moved");
-  const [, ...rest] = toTheNext(paths);
-  return [[first, aside], [paths.at(-1) ?? first, first], ...rest.toReversed(), [aside, paths[1] ?? first]];
-}
-
-const renames = (moves: Renames): Remedy =>
-  allOf(moves.map(([from, to]): Remedy => `mv -nT ${operands(from, to)}`));
 
 /** The fault of a path; the command is shown for one of those that it moves alone. */
 function toldBy(teller: ByteString, path: ByteString, what: string, remedy: Remedy): MovedFault {
@@ -102,6 +77,7 @@ export class Displaced {
   readonly #own: ReadonlyMap<ByteString, ByteString>;
   readonly #owners: ReadonlyMap<ByteString, readonly ByteString[]>;
   readonly #users = new OthersUsers();
+  readonly #former: FormerPlaces;
   readonly #ids = new Map<ByteString, ByteString | undefined>();
   #places: ReadonlyMap<ByteString | undefined, readonly ByteString[]> | undefined;
 
@@ -115,6 +91,11 @@ export class Displaced {
     this.#own = new Map(own);
     const owners = Map.groupBy(own, ([, id]) => id);
     this.#owners = new Map([...owners].map(([id, some]) => [id, some.map(([path]) => path)]));
+    this.#former = new FormerPlaces(once, {
+      users: this.#users,
+      isKnown: (path) => once.some((one) => one.path === path) || new Set(this.known()).has(path),
+      mayFollow: (from, to) => this.#mayFollow(from, to),
+    });
   }
 
   /**
@@ -133,7 +114,7 @@ export class Displaced {
       return this.#moveBack(`its directory is that of the jail ${quoted(whose)}`, path, path);
     }
     const place = this.#placeOf(path);
-    if (place === undefined) return own === undefined ? this.#byUsers(path) : undefined;
+    if (place === undefined) return this.#back(path) ?? this.#byUsers(path);
     const remedy = followRemedy(path, place);
     if (this.#mayFollow(path, place)) return { code: "moved", message: `it was moved: ${remedy}`, remedy };
     if (this.#isLeft(path, place))
@@ -158,6 +139,12 @@ export class Displaced {
     const what = `its etc/passwd and its homes are those of the users of ${quoted(whose.jail)}, such as ${quoted(whose.name)}, and the other way round`;
     const [teller, second] = path < whose.jail ? [path, whose.jail] : [whose.jail, path];
     return toldBy(teller, path, what, exchangeBack(teller, second));
+  }
+
+  /** The same of one that has come back to where it was before it was moved, as from a backup: by its users. */
+  #back(path: ByteString): MovedFault | undefined {
+    const found = answered(() => (isMissing(path) ? this.#former.of(path) : this.#former.at(path)));
+    return found && { code: "moved", isExchanged: true, ...found };
   }
 
   #idAt(path: ByteString): ByteString | undefined {
