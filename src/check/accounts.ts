@@ -2,7 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { UnansweredMount } from "../../ffi/error.ts";
 import type { Stat } from "../../ffi/files.ts";
 import { parentOf, plainPath } from "../../ffi/paths.ts";
-import { display } from "../cli/display.ts";
+import { display, quoted } from "../cli/display.ts";
 import type { Advice, Remedy } from "../cli/remedy.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
 import { giveHome, jailSideRemedy, newHome, plainShell, takeLinesOut } from "../enter/remedies.ts";
@@ -135,14 +135,17 @@ class AccountCheck {
       return;
     }
     const changed = otherIdsFinding(jail, entry, real);
-    const isOthers = ownerOfLine(this.#facts, entry, real) !== undefined;
+    const owner = ownerOfLine(this.#facts, entry, real);
+    const isOthers = owner !== undefined;
     const other = isOthers || real.uid === entry.uid ? undefined : this.#facts.otherUid(real, jail, entry);
     if (changed !== undefined && other !== undefined) {
       // What makes its line right, or gives it a home, would be for the other one, too.
       this.#report("user-changed", `${changed.message}: ${other.message}`, other.remedy ?? "");
       return;
     }
-    if (changed !== undefined)
+    if (changed !== undefined && owner?.stray !== undefined)
+      this.#report("user-changed", `${changed.message}, and ${quoted(owner.name)} has its uid`, owner.stray);
+    else if (changed !== undefined)
       this.#findings.push(real.uid === 0 ? changed : advised(changed, rightLine(this.#facts, entry, real)));
     // Nothing is advised that makes a line, or a home, for root.
     if (isOthers || real.uid === 0) return;

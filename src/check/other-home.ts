@@ -106,18 +106,36 @@ export function otherHomeFindings(
   return [advised(finding, isGuest(real) ? jailSideRemedy(jail, name) : takeLinesOut(jail, name))];
 }
 
-/** Who lives in the jail, and whose line has a former name, which somebody in another jail, `real`, has by now. */
-export const ownerOfLine = (facts: AccountFacts, { uid }: PasswdEntry, real: PasswdEntry) =>
-  real.uid !== uid && isInOtherJail(real, { path: facts.jail }) ? facts.lackingUser(uid) : undefined;
+/**
+ * Who lives in the jail, and whose line has a former name, which somebody else, `real`, has by now: in another jail, or the line tells
+ * where the home is that the owner lacks.
+ */
+export function ownerOfLine(
+  facts: AccountFacts,
+  { uid }: PasswdEntry,
+  real: PasswdEntry,
+): LineOwner | undefined {
+  if (real.uid === uid) return undefined;
+  const owner = facts.hostUserNumbered(uid);
+  const stray =
+    owner && owner.name !== real.name && livesIn(facts.jail, owner.home) ? facts.strayHere(owner) : undefined;
+  if (owner !== undefined && stray !== undefined) return { name: owner.name, stray };
+  const name = isInOtherJail(real, { path: facts.jail }) ? facts.lackingUser(uid) : undefined;
+  return name === undefined ? undefined : { name, stray: undefined };
+}
+
+/** `stray`: what lets the account have its home. */
+interface LineOwner {
+  readonly name: ByteString;
+  readonly stray: Advice | undefined;
+}
 
 /** What makes a line right that contradicts the account of its name, and puts nobody who is in another jail into this one. */
 export function rightLine(facts: AccountFacts, entry: PasswdEntry, real: PasswdEntry): Advice {
   const owner = ownerOfLine(facts, entry, real);
-  const [elsewhere] =
-    owner === undefined && isInOtherJail(real, { path: facts.jail })
-      ? otherHomeFindings(facts, entry, real)
-      : [];
-  return elsewhere === undefined ? jailSideRemedy(facts.jail, owner ?? entry.name) : (elsewhere.remedy ?? "");
+  if (owner !== undefined) return owner.stray ?? jailSideRemedy(facts.jail, owner.name);
+  const [elsewhere] = isInOtherJail(real, { path: facts.jail }) ? otherHomeFindings(facts, entry, real) : [];
+  return elsewhere === undefined ? jailSideRemedy(facts.jail, entry.name) : (elsewhere.remedy ?? "");
 }
 
 /**

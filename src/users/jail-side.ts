@@ -37,7 +37,7 @@ export function homeFor(user: Pick<PasswdEntry, "name" | "home">, jail: ByteStri
 }
 
 /** The account that has a name itself: a name service may find one by other names, too. */
-const accountNamed = (name: ByteString): PasswdEntry | undefined => ifNamed(name, passwdByName(name));
+export const accountNamed = (name: ByteString): PasswdEntry | undefined => ifNamed(name, passwdByName(name));
 
 /** The lines with the uid of an account, and names that the host does not have. */
 export const formerLines = (

@@ -2,16 +2,20 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { AT_FDCWD } from "../../ffi/constants.ts";
 import { sameFile, statIfPresent } from "../../ffi/files.ts";
 import { normalPath } from "../../ffi/paths.ts";
+import { quoted } from "../cli/display.ts";
 import { answered } from "../cli/error.ts";
+import type { Remedy } from "../cli/remedy.ts";
+import { operands, shellWord } from "../cli/shell-word.ts";
+import { takeLinesOut } from "../enter/remedies.ts";
 import { PASSWD, readJailAccounts } from "../jail/accounts/accounts.ts";
 import { lookUp } from "../jail/fs/look.ts";
 import { hostPath, isDirectory, type JailRoot, openJailRoot } from "../jail/fs/walk.ts";
 import { knownJails } from "../jail/record/registry.ts";
 import { isLocalUser } from "../system/account-tools.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
-import { onlyRootExchanges, onlyRootWrites } from "../system/exchange.ts";
-import { joinHome } from "../system/separator.ts";
-import { ownLine } from "./jail-side.ts";
+import { adviceAt, onlyRootExchanges, onlyRootWrites } from "../system/exchange.ts";
+import { homeInJail, isSameHome, joinHome, livesIn } from "../system/separator.ts";
+import { accountNamed } from "./jail-side.ts";
 
 // An older passwd(5) that comes back names the jail in which an account was before, and perhaps nothing is there any more. Root alone writes
 // the lines of a jail: one with a home that belongs to the account tells where it has lived since.
@@ -61,17 +65,81 @@ export function homesInOthers(user: User, root: JailRoot, home: ByteString): rea
   });
 }
 
-/** The home of the line of an account in a jail, if it belongs to it. */
-export function homeIn(user: User, jail: ByteString) {
+/**
+ * The home of a line of an account in a jail, if it belongs to it. Such a line may have a name of before, which nobody has now, or
+ * somebody with another uid; a second name of its uid has its own home.
+ */
+export function homeIn({ name, uid }: User, jail: ByteString) {
   const passwd = statIfPresent(AT_FDCWD, jail + PASSWD);
   if (passwd === undefined || !onlyRootWrites(passwd) || !onlyRootExchanges(jail + PASSWD)) return undefined;
   using root = openJailRoot(jail);
-  const line = ownLine(readJailAccounts(root), user);
-  if (line?.uid !== user.uid) return undefined;
+  const lines = readJailAccounts(root).users.filter((line) => line.uid === uid);
+  const ownFirst = Map.groupBy(lines, (line) => line.name === name);
+  for (const line of [...(ownFirst.get(true) ?? []), ...(ownFirst.get(false) ?? [])]) {
+    if (line.name !== name && accountNamed(line.name)?.uid === uid) continue;
+    const found = homeOfLine(root, line);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+function homeOfLine(root: JailRoot, line: PasswdEntry) {
   const home = normalPath(line.home);
   const path = hostPath(root, home);
-  const stat = home === "/" ? undefined : lookUp(root, home)?.stat;
-  if (stat === undefined || !isDirectory(stat) || stat.uid !== user.uid || !onlyRootExchanges(path))
+  const stat = home === "/" ? undefined : answered(() => lookUp(root, home)?.stat);
+  if (stat === undefined || !isDirectory(stat) || stat.uid !== line.uid || !onlyRootExchanges(path))
     return undefined;
-  return { there: { jail, home: joinHome(jail, home), path, line: line.name }, stat };
+  return { there: { jail: root.path, home: joinHome(root.path, home), path, line: line.name }, stat };
+}
+
+/** Whether a line tells that a home is that of the account with its name of now. */
+export const isOwnLine = ({ name }: Pick<PasswdEntry, "name">, { line }: OtherJailHome): boolean =>
+  line === name;
+
+/** What is said of a home in another jail, and the command that lets the account live there again, if it `isSure` that it is that one. */
+export function otherJailAdvice(
+  user: Pick<PasswdEntry, "name" | "home">,
+  other: OtherJailHome,
+  isSure: boolean,
+): { readonly message: string; readonly advice: string; readonly remedy: Remedy } {
+  const { jail, home, path, line } = other;
+  const give: Remedy = `usermod -d ${shellWord(home)} ${operands(user.name)}`;
+  if (livesIn(jail, user.home)) return { ...inSameJail(user, other, give), remedy: isSure ? give : "" };
+  const out = takeLinesOut(jail, line ?? user.name);
+  return {
+    message: `its home is in another jail, ${quoted(path)}`,
+    advice: `to let the account have that: ${give}; or, if that is not its home any more, take its line out of that jail, in which the home stays: ${out}`,
+    remedy: isSure ? give : "",
+  };
+}
+
+function inSameJail(
+  { name, home: own }: Pick<PasswdEntry, "name" | "home">,
+  { jail, home, path, line }: OtherJailHome,
+  give: Remedy,
+) {
+  const place = hostPath({ path: jail }, homeInJail(own));
+  const empty = `or, if that is not its home any more, create an empty one, which belongs to it: ${quoted(place)}`;
+  const former = line === name ? undefined : line;
+  const heir = former === undefined ? undefined : answered(() => ({ account: accountNamed(former) }));
+  const isFree = heir !== undefined && heir.account === undefined;
+  const what = quoted(path);
+  if (former === undefined || isFree) {
+    const of =
+      line === undefined ? "which belongs to it" : `as the line of ${quoted(line)} in the jail has it`;
+    const rename: Remedy = `usermod -l ${shellWord(former ?? name)} -d ${shellWord(home)} ${operands(name)}`;
+    const back = former === undefined ? "" : `to give it its name back, too: ${rename}; `;
+    return {
+      message: `its home ${line === undefined ? "may be" : "is"} ${what}, ${of}`,
+      advice: `to let the account have that: ${give}; ${back}${empty}`,
+    };
+  }
+  // The name is that of somebody else, who may have the same place.
+  const isTheirs = heir?.account !== undefined && isSameHome(heir.account.home, jail, homeInJail(home));
+  const move = adviceAt(place, `mv -nT ${shellWord(path)} ${operands(place)}`).advice;
+  const orGive = isTheirs ? "" : `to let the account have that: ${give}; or, `;
+  return {
+    message: `its home may be ${what}, as the line of ${quoted(former)} in the jail has it, a name that another account has now`,
+    advice: `${orGive}to move that to where its home is to be: ${move}; ${empty}`,
+  };
 }

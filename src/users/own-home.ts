@@ -6,7 +6,7 @@ import { quoted } from "../cli/display.ts";
 import { answered } from "../cli/error.ts";
 import { type Advice, inWords, type Remedy } from "../cli/remedy.ts";
 import { operands, shellWord } from "../cli/shell-word.ts";
-import { giveHome, giveTree, homeRemedy, jailSideRemedy, takeLinesOut } from "../enter/remedies.ts";
+import { giveHome, giveTree, homeRemedy, jailSideRemedy } from "../enter/remedies.ts";
 import { readJailAccounts } from "../jail/accounts/accounts.ts";
 import {
   isJailsOwn,
@@ -30,10 +30,10 @@ import { adviceAt } from "../system/exchange.ts";
 import { freeName } from "../system/free-name.ts";
 import { livingOwner, unlessHomeOf, whoseHome } from "../system/home-owner.ts";
 import { below } from "../system/mountinfo.ts";
-import { dirsEqual, homeInJail, livesIn, splitHome } from "../system/separator.ts";
+import { dirsEqual, livesIn, splitHome } from "../system/separator.ts";
 import { recall } from "./account-record.ts";
 import { homesBeside } from "./home-beside.ts";
-import { homesInOthers, type OtherJailHome } from "./other-jail-home.ts";
+import { homesInOthers, isOwnLine, type OtherJailHome, otherJailAdvice } from "./other-jail-home.ts";
 
 /**
  * As whoseHome, of a path of the host; accounts that only the jail has count, too. `own`: the name of one that does not: what is
@@ -126,40 +126,6 @@ export const homesInstead = (user: Pick<PasswdEntry, "name" | "uid">, root: Jail
   ...homesBeside(user, root, home),
   ...homesInOthers(user, root, home),
 ];
-
-/** Whether a line tells that a home is that of the account with its name of now. */
-export const isOwnLine = ({ name }: Pick<PasswdEntry, "name">, { line }: OtherJailHome): boolean =>
-  line === name;
-
-/** What is said of a home in another jail, and the command that lets the account live there again, if it `isSure` that it is that one. */
-export function otherJailAdvice(
-  { name, home: own }: Pick<PasswdEntry, "name" | "home">,
-  { jail, home, path, line }: OtherJailHome,
-  isSure: boolean,
-): { readonly message: string; readonly advice: string; readonly remedy: Remedy } {
-  const give: Remedy = `usermod -d ${shellWord(home)} ${operands(name)}`;
-  if (livesIn(jail, own)) {
-    const former: Remedy | undefined =
-      line === undefined || line === name
-        ? undefined
-        : `usermod -l ${shellWord(line)} -d ${shellWord(home)} ${operands(name)}`;
-    const of =
-      line === undefined ? "which belongs to it" : `as the line of ${quoted(line)} in the jail has it`;
-    const back = former === undefined ? "" : `to give it its name back, too: ${former}; `;
-    const place = quoted(hostPath({ path: jail }, homeInJail(own)));
-    return {
-      message: `its home ${line === undefined ? "may be" : "is"} ${quoted(path)}, ${of}`,
-      advice: `to let the account have that: ${give}; ${back}or, if that is not its home any more, create an empty one, which belongs to it: ${place}`,
-      remedy: isSure ? give : "",
-    };
-  }
-  const out = takeLinesOut(jail, line ?? name);
-  return {
-    message: `its home is in another jail, ${quoted(path)}`,
-    advice: `to let the account have that: ${give}; or, if that is not its home any more, take its line out of that jail, in which the home stays: ${out}`,
-    remedy: isSure ? give : "",
-  };
-}
 
 /** What is said of a home that is elsewhere, printable, and the command that moves it into the jail, or "". */
 export function elsewhereAdvice(

@@ -7,8 +7,8 @@ import { hostPath, openJailRoot } from "../jail/fs/walk.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { jailOfHome, livesIn, splitHome } from "../system/separator.ts";
 import { ownLine } from "./jail-side.ts";
-import { homesInOthers, type OtherJailHome } from "./other-jail-home.ts";
-import { homeElsewhere, homesInstead, isOwnLine, otherJailAdvice } from "./own-home.ts";
+import { homesInOthers, isOwnLine, type OtherJailHome, otherJailAdvice } from "./other-jail-home.ts";
+import { homeElsewhere, homesInstead } from "./own-home.ts";
 
 /** What tells that the home of an account of a jail is, or may be, in another jail. */
 const WHY = {

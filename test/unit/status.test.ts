@@ -34,7 +34,16 @@ const machine = (given: Partial<MachineFacts> = {}): MachineFacts => ({
   ...{ jailkit: "3.0.0", kernel: "6.12.8", landlock: 6, filters: true, openssh: "OpenSSH_10.0p2" },
   logins: [{ program: "/usr/sbin/jk_chrootsh", held: true, reason: "has cap_sys_chroot+ep", advice: "" }],
   list: { jails: [], damaged: [] },
-  ...{ boot: [], left: [], moves: [], former: [], users: [], written: new Map(), wantedSockets: [], sockets: undefined },
+  ...{
+    boot: [],
+    left: [],
+    moves: [],
+    former: [],
+    users: [],
+    written: new Map(),
+    wantedSockets: [],
+    sockets: undefined,
+  },
   ...{
     ...{ startSocketd: "jk_socketd", startNames: undefined, unanswered: undefined },
     config: { files: [], findings: [], failures: [] },

@@ -461,9 +461,14 @@ export const APPLY: readonly Mutant[] = [
     ['why: "no-line", isSure: isLast', 'why: "no-line", isSure: true'],
     ['why: "both", isSure: false', 'why: "both", isSure: true'],
   ]),
-  ...within("src/users/own-home.ts", "e2e/apply-moved-user.test.ts", [
-    [" ?? findInOther(user, root)", ""],
-    ["takeLinesOut(jail, line ?? name)", "takeLinesOut(jail, name)"],
+  ...within("src/users/own-home.ts", "e2e/apply-moved-user.test.ts", [[" ?? findInOther(user, root)", ""]]),
+  ...within("src/users/other-jail-home.ts", "e2e/apply-moved-user.test.ts", [
+    ["takeLinesOut(jail, line ?? user.name)", "takeLinesOut(jail, user.name)"],
+  ]),
+  ...within("src/users/other-jail-home.ts", "e2e/older-files-names.test.ts", [
+    ["heir.account === undefined;", "true;"],
+    ['isTheirs ? "" :', 'false ? "" :'],
+    ["accountNamed(line.name)?.uid === uid", "accountNamed(line.name) !== undefined"],
   ]),
   ...within("src/check/unknown-user.ts", "e2e/apply-moved-user.test.ts", [["?? stray ??", "??"]]),
   ...within("src/check/other-home.ts", WAITS, [[" ?? facts.declaredHere(real)", ""]]),
