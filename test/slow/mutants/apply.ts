@@ -711,6 +711,8 @@ export const APPLY: readonly Mutant[] = [
     ["return from !== undefined && mountRemedy(from) === undefined ?", "return from === null ?"],
     ["if (whose !== undefined) {", "if (whose === null) {"],
     ["const place = this.#placeOf(path);", "const place = path === null ? this.#placeOf(path) : undefined;"],
+  ]),
+  ...within("src/jail/record/renames.ts", "e2e/apply-displaced.test.ts", [
     ["!mounts.has(path) && onlyRootExchanges(path)", "onlyRootExchanges(path)"],
   ]),
   ...within("src/jail/record/displaced.ts", "e2e/apply-displaced.test.ts", [
@@ -1379,10 +1381,15 @@ export const APPLY: readonly Mutant[] = [
     ["if (theirs.some((one) => one.jail !== jail)) return undefined;", ""],
     ["account.uid === uid && ", ""],
     [" && !isOwn", ""],
-    [" && lookUp(root, home)?.stat.uid === uid", ""],
+    ["!isOwn && lookUp(root, home)?.stat.uid === uid", "!isOwn"],
   ]),
   ...within("src/jail/record/displaced.ts", EXCHANGED_JAILS, [
-    ["own === undefined ? this.#byUsers(path) : undefined", "undefined"],
+    ["this.#back(path) ?? this.#byUsers(path)", "this.#back(path)"],
+  ]),
+  ...within("src/jail/record/former-places.ts", "e2e/apply-back-at-former-path.test.ts", [
+    ["isOthers && !homes.isAll ? []", "isOthers ? []"],
+    ["last.isAll && ", ""],
+    ["this.asked.isKnown(at) || mayBeDeclared(at)", "this.asked.isKnown(at)"],
   ]),
   ...within("src/system/name-services.ts", "e2e/no-files-service.test.ts", [
     ["reply.entry === undefined && isUnread(source, key)", "false"],
