@@ -21,11 +21,11 @@ export function claimsOf(sections: readonly IniSection[]): ReturnType<Claims["cl
 
 /** Where a user of some sections is declared; of another file that is not known. */
 export function declaredPlace(name: ByteString, sections: readonly IniSection[]) {
-  const section = sections.find((one) => {
-    const subject = subjectOf(one);
-    return subject?.kind === "user" && subject.name === name;
-  });
-  if (section === undefined) return {};
-  const { jail, home = usualHome(name) } = readKeys(section, userKeys);
-  return { jail, home };
+  for (const section of sections) {
+    const subject = subjectOf(section);
+    if (subject?.kind !== "user" || subject.name !== name) continue;
+    const { directory = false, jail = "", uid = "", home = usualHome(name) } = readKeys(section, userKeys);
+    return { name, jail, home, directory, uid: uidIn(uid), place: { ...subject, section } };
+  }
+  return {};
 }
