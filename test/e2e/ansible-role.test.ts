@@ -3,6 +3,7 @@ import { afterAll, beforeAll, expect, setDefaultTimeout, test } from "bun:test";
 import { join } from "node:path";
 import { checkout } from "../machine/helper.ts";
 import type { Machine } from "../machine/machine.ts";
+import { keepZippedModules } from "../machine/python-cache.ts";
 import { KEYS, openApplyMachine } from "./apply-scene.ts";
 import { installNssSystemd } from "./archives.ts";
 
@@ -22,6 +23,7 @@ const anna = (key: string) => user("anna", `authorized_keys = ${key}\n`);
 let m: Machine;
 beforeAll(async () => {
   m = await openApplyMachine();
+  keepZippedModules(m);
   m.must(["ansible-galaxy", "collection", "install", join(checkout, "ansible")], { env });
   m.write(
     `${FLEET}/play.yml`,

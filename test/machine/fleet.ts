@@ -1,4 +1,5 @@
 import { type Machine, type MachineOptions, openMachine } from "./machine.ts";
+import { keepZippedModules } from "./python-cache.ts";
 import { configureSystemSshd, startSystemSshd } from "./system-sshd.ts";
 
 /** Machines that reach each other, with sshd on each but the first. */
@@ -32,6 +33,7 @@ export async function openFleet(names: readonly string[], options: MachineOption
     }
     // Whatever the copied machine has there.
     for (const machine of opened) machine.remove("/root/.ssh");
+    for (const machine of machines) keepZippedModules(machine);
     first.mkdir("/root/.ssh", { mode: 0o700 });
     first.must(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", "/root/.ssh/id_ed25519"]);
     for (const machine of machines) {
