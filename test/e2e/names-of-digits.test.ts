@@ -69,7 +69,7 @@ test("where another account has the same uid, words are printed", () => {
 test("a file is given to a uid, and not to the account of that name", () => {
   const home = jailed("carl", 1700);
   jailed("1700", 1800);
-  sh(`chown 0:0 ${home}`);
+  sh(`chown +0:+0 ${home}`);
   const remedies = check(m, J).found.flatMap((one) =>
     one.rule === "home-owner" && one.path === home ? [(one as { remedy?: string }).remedy] : [],
   );
