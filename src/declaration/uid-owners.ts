@@ -81,6 +81,20 @@ export class UidOwners {
   };
 
   /**
+   * Who an account may be, by its uid, as a passwd(5) of before has it by a name that it had: one who is remembered with that uid, and
+   * was declared by that name, or has no account; undefined if nobody is.
+   */
+  nameSince = ({ name, uid }: Pick<PasswdEntry, "name" | "uid">): ByteString | undefined => {
+    const { before, accounts } = this.sources;
+    const isIt = (one: OnceUser) => {
+      if (one.name === name || one.directory || uidOf(one) !== uid) return false;
+      const account = accounts.userByName(one.name);
+      return account === undefined || (account.uid !== uid && one.formerly?.includes(name) === true);
+    };
+    return before().users.find(isIt)?.name;
+  };
+
+  /**
    * Whether a command may give away what has a uid at a place, which is in a jail: not as long as another account has it, be it one
    * that is to go, nor the home of now of who had it.
    */

@@ -9,9 +9,11 @@ import { printLine } from "../cli/output.ts";
 import { told } from "../cli/remedy.ts";
 import { defineTool, parseArguments, type ToolOutput } from "../cli/tool.ts";
 import { adviceInstead } from "../declaration/bring.ts";
+import { meantHere } from "../declaration/meant-of-lacking.ts";
 import { declaredHere } from "../declaration/read.ts";
 import { WrittenSections } from "../declaration/written-sections.ts";
 import { LAUNCH_OPTIONS, launchRequest } from "../enter/launch/options.ts";
+import { HAVE_UID } from "../enter/login/other-uid.ts";
 import { directoryCommand } from "../enter/remedies.ts";
 import { explainId, idLines, idReport, idStatus, isErrorId } from "../explain/error-id.ts";
 import { explainLogin } from "../explain/explain.ts";
@@ -20,6 +22,8 @@ import { explainMail } from "../explain/programs/mail.ts";
 import { explainUchroot } from "../explain/programs/uchroot.ts";
 import { explainReport, type LoginReport, type ReportStep, reportStatus } from "../explain/report.ts";
 import { reportLines } from "../explain/show.ts";
+import { readJailAccounts } from "../jail/accounts/accounts.ts";
+import { openJailRoot } from "../jail/fs/walk.ts";
 import { hostUser } from "../system/name-services.ts";
 
 const NAME = "jailkit explain";
@@ -69,7 +73,24 @@ function withLines(report: LoginReport): LoginReport {
   return { ...report, steps };
 }
 
-const asDeclared = (report: LoginReport): LoginReport => withLines(withDirectory(report));
+/** With what is remembered of an account whose home has another uid: it may be another one, by its name of before. */
+function withOtherUid(report: LoginReport): LoginReport {
+  const { jail, steps } = report;
+  const found = steps.map(({ message }) => message.indexOf(HAVE_UID));
+  if (jail === undefined || found.every((at) => at < 0)) return report;
+  const other = answered(() => {
+    using root = openJailRoot(jail);
+    const user = hostUser(report.user);
+    const line = readJailAccounts(root).userByName(report.user);
+    return user && line && meantHere().otherUid(user, jail, line);
+  });
+  if (other === undefined || other.remedy !== undefined) return report;
+  const asKnown = (step: ReportStep, at: number): ReportStep =>
+    at < 0 ? step : { ...step, message: step.message.slice(0, at) + other.message };
+  return { ...report, steps: steps.map((step, index) => asKnown(step, found[index] ?? -1)) };
+}
+
+const asDeclared = (report: LoginReport): LoginReport => withLines(withDirectory(withOtherUid(report)));
 
 function showReport(asked: LoginReport, paint: Paint): ToolOutput {
   const report = asDeclared(asked);

@@ -89,3 +89,32 @@ test("the jails of before, and an account outside of jails has the name of befor
   sh("jailkit apply --prune");
   expect(login("anna")).toBe("of the first\n");
 });
+
+test.each([true, false])(
+  "the accounts and the declarations of before, and a customer has the name of before, declared: %p",
+  (isDeclared) => {
+    m.write(FILE, declared(user("anna"), user("bob"), isDeclared ? user("ann") : ""));
+    sh("jailkit apply --prune; jailkit apply --prune");
+    if (!isDeclared) sh("useradd -m -g 100 ann && jk_jailuser -m -s /bin/bash -j /srv/one ann");
+    sh("cd /srv/one/home/ann; echo of the second >letter; chown ann letter; chmod 600 letter");
+    sh(
+      "cd /root/bk; cp -a passwd shadow group gshadow /etc; rm -r /etc/jailkit/jails.d; cp -a jails.d /etc/jailkit",
+    );
+    const letters = () => [sh("cat /srv/one/home/anna/letter /srv/one/home/ann/letter"), login("ann")];
+    expect(letters()).toEqual(["of the first\nof the second\n", ""]);
+    for (const run of ["--check", "", "--prune"]) {
+      m.run(["sh", "-c", `jailkit apply ${run}`]);
+      expect(told("ann").filter((remedy) => remedy !== "jailkit config check")).toEqual([]);
+      expect(m.read("/srv/one/etc/passwd")).toContain("\nanna:x:1000:");
+      expect(letters()).toEqual(["of the first\nof the second\n", ""]);
+    }
+    const rename = "usermod -l anna ann";
+    for (const page of isDeclared ? ["jk_check", "jailkit explain ann"] : [])
+      expect([page, sh(`${page} || :`).includes(rename)]).toEqual([page, true]);
+    sh(rename);
+    // The declarations are those of before still.
+    expect(linesOf(m, "--check").summary.problems.map(({ code, remedy }) => [code, remedy])).toEqual([
+      ["doubtful-account", null],
+    ]);
+  },
+);

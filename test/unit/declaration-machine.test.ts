@@ -46,7 +46,7 @@ const facts: DeclarationFacts = {
   hostDirectory: (path) => (path === "/link" ? "/etc" : undefined),
   systemFault: () => undefined,
   keptHome: () => undefined,
-  uidOwners: { of: () => undefined, had: () => undefined, lost: () => undefined },
+  uidOwners: { of: () => undefined, had: () => undefined, lost: () => undefined, nameSince: () => undefined },
   newJailFault: () => undefined,
   exists: (path) => ["/usr/bin/tool", "/usr/bin/a b", "/link", "/srv/a", "/srv/\xc3\xa4"].includes(path),
   isDirectory: (path) => path === "/usr",
@@ -295,6 +295,7 @@ test("an account of a directory has a uid of its own", () => {
       of: (uid: number) => (uid === 2002 ? { name: "bert", isDeclared: false } : undefined),
       had: () => undefined,
       lost: () => undefined,
+      nameSince: () => undefined,
     },
   };
   expect(codes(user("other", "directory = 1"), given)).toEqual(["error 1:1 taken"]);

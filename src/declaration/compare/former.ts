@@ -205,13 +205,16 @@ export function movedUsers(users: readonly DeclaredUser[], before: Once, machine
 }
 
 /** Whether the line of a user tells that the home of a declared account, which may have another name now, is, or may be, in that jail. */
-function isStrayIn(jail: ByteString, once: OnceUser, { machine, known }: Places): boolean {
+function isStrayIn(jail: ByteString, once: OnceUser, { machine, jails, known }: Places): boolean {
   const uid = uidOf(once);
   const { userByName, userByUid } = machine.accounts;
   const asked = [() => userByName(once.name), () => (uid === undefined ? undefined : userByUid(uid))];
   return asked.some((ask) => {
     const account = answered(ask);
     if (account === undefined || !machine.isDeclared(account.name)) return false;
+    // An older passwd(5) may have it by the name of before, which is that of another line by now.
+    const line = answered(() => jails.get(jail).inside.accounts?.userByName(account.name));
+    if (account.name !== once.name && line !== undefined && line.uid !== account.uid) return true;
     return strayHomeOf(account, known.get(account.name))?.other.jail === jail;
   });
 }

@@ -1,16 +1,18 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
 import { normalPath } from "../../../ffi/paths.ts";
 import { quoted } from "../../cli/display.ts";
-import { JailkitError } from "../../cli/error.ts";
+import { answered, JailkitError } from "../../cli/error.ts";
 import type { Remedy } from "../../cli/remedy.ts";
 import { operands, shellWord } from "../../cli/shell-word.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { adviceAt } from "../../system/exchange.ts";
 import { asideCommand } from "../../system/free-name.ts";
 import type { HostAccounts } from "../../system/host-accounts.ts";
-import { livesIn } from "../../system/separator.ts";
+import { jailOfHome, livesIn } from "../../system/separator.ts";
+import { accountNamed } from "../../users/jail-side.ts";
 import { whyKeysStay } from "../../users/kernel-objects.ts";
 import { newNameFault } from "../../users/new-account.ts";
+import { homeIn } from "../../users/other-jail-home.ts";
 import { type FaultText, faultText } from "../change.ts";
 import { homeIdOf } from "../ids.ts";
 import { type KnownUids, keptFault } from "../kept-fault.ts";
@@ -89,7 +91,7 @@ export function renameAdvice(
 export function sharedUidFault(
   { directory, uid: declared }: Pick<DeclaredUser, "directory" | "uid">,
   account: PasswdEntry,
-  owners: Pick<UidOwners, "of" | "had" | "lost">,
+  owners: Pick<UidOwners, "of" | "had" | "lost" | "nameSince">,
 ) {
   const { name, uid } = account;
   // That of root has a message of its own.
@@ -101,17 +103,44 @@ export function sharedUidFault(
   const former = { uid: owners.had(name) };
   if (former.uid === undefined || former.uid === uid) return undefined;
   const owner = owners.of(uid, name);
-  if (owner === undefined) return declared === uid ? undefined : lostUidFault(account, declared, owners);
+  if (owner === undefined && declared === uid) return undefined;
+  const since = owner?.isDeclared ? undefined : nameSince(account, owners);
+  if (since !== undefined) return sinceFault(account, since, former.uid);
+  if (owner === undefined) return lostUidFault(account, declared, owners);
   if (owners.of(former.uid, name) !== undefined)
     return { ...uidOfOther(uid, owner, "give one of the two another uid"), remedy: undefined };
   const back: Remedy = `usermod -u ${former.uid} ${operands(name)}`;
   if (!owner.isDeclared)
     return { ...uidOfOther(uid, owner, `give the account its own back, with: ${back}`), remedy: back };
-  // An older passwd(5) may have the account of that one by this name, which with another uid would get the files of this one.
-  const rename = `usermod -l ${shellWord(owner.name)} ${operands(name)}`;
-  const ways = `if it is the account of ${quoted(owner.name)}, which had this name before, rename it with: ${rename}; if only its uid was edited, give it its own back, with: ${back}`;
-  return { ...uidOfOther(uid, owner, ways), remedy: undefined };
+  return { ...uidOfOther(uid, owner, renamedOr(account, owner.name, former.uid)), remedy: undefined };
 }
+
+/**
+ * By which other name an account with its uid is remembered, or by its line in the jail, with a home that belongs to it: an older
+ * passwd(5) has it by the name of before, which is another one's by now.
+ */
+function nameSince(account: PasswdEntry, owners: Pick<UidOwners, "nameSince">): ByteString | undefined {
+  const since = owners.nameSince(account);
+  const jail = jailOfHome(account.home);
+  if (since !== undefined || jail === undefined) return since;
+  const line = answered(() => homeIn(account, jail)?.there.line);
+  const isNobodys = line !== undefined && line !== account.name && accountNamed(line) === undefined;
+  return isNobodys ? line : undefined;
+}
+
+/** With another uid, it would get the files of who has its name by now. */
+function renamedOr({ name }: Pick<PasswdEntry, "name">, since: ByteString, former: number): string {
+  const rename = `usermod -l ${shellWord(since)} ${operands(name)}`;
+  const back = `usermod -u ${former} ${operands(name)}`;
+  return `if it is the account of ${quoted(since)}, which had this name before, rename it with: ${rename}; if only its uid was edited, give it its own back, with: ${back}`;
+}
+
+const sinceFault = (account: PasswdEntry, since: ByteString, former: number) =>
+  ({
+    code: "uid-changed",
+    message: `has the uid ${account.uid}, which is that of ${quoted(since)} by what is known: ${renamedOr(account, since, former)}`,
+    remedy: undefined,
+  }) as const satisfies FaultText;
 
 /**
  * Why an account with another uid than it was declared with gets nothing: somebody has edited passwd(5), as usermod(8) would have
@@ -131,13 +160,15 @@ export function lineUidFault(
   jail: ByteString,
   line: Pick<PasswdEntry, "uid">,
   account: PasswdEntry,
-  owners: Pick<UidOwners, "of" | "had">,
+  owners: Pick<UidOwners, "of" | "had" | "nameSince">,
 ) {
   const { name, uid, home } = account;
   const had = owners.had(name);
   const isOther = had !== undefined && had !== uid;
   if (isOther || [0, uid].includes(line.uid) || uid === 0 || !livesIn(jail, home)) return undefined;
   if (homeIdOf(home, line.uid) === undefined) return undefined;
+  const since = had === undefined ? nameSince(account, owners) : undefined;
+  if (since !== undefined) return sinceFault(account, since, line.uid);
   const to = owners.of(line.uid, name)?.name;
   const lost = { uid: line.uid, to, isFree: to === undefined, isSure: had === undefined };
   return lostUidText(account, lost, owners.of(uid, name)?.name);

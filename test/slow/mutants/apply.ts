@@ -470,6 +470,15 @@ export const APPLY: readonly Mutant[] = [
     ['isTheirs ? "" :', 'false ? "" :'],
     ["accountNamed(line.name)?.uid === uid", "accountNamed(line.name) !== undefined"],
   ]),
+  ...within("src/declaration/compare/uid-fault.ts", "e2e/older-files-names.test.ts", [
+    ["  if (since !== undefined) return sinceFault(account, since, former.uid);\n", ""],
+  ]),
+  ...within("src/declaration/compare/former.ts", "e2e/older-files-names.test.ts", [
+    ["line !== undefined && line.uid !== account.uid) return true", "line === undefined) return false"],
+  ]),
+  ...within("src/check/unknown-user.ts", "e2e/older-files-names.test.ts", [
+    [" ?? eitherLine(name, real, facts)", ""],
+  ]),
   ...within("src/check/unknown-user.ts", "e2e/apply-moved-user.test.ts", [["?? stray ??", "??"]]),
   ...within("src/check/other-home.ts", WAITS, [[" ?? facts.declaredHere(real)", ""]]),
   ...within("src/status/accounts.ts", WAITS, [["meant === undefined ? fault", "true ? fault"]]),
@@ -917,10 +926,7 @@ export const APPLY: readonly Mutant[] = [
   ]),
   ...within("src/enter/jail-account-checks.ts", EDITED, [["instead() ?? addUser", "addUser"]]),
   ...within("src/declaration/compare/uid-fault.ts", OTHER_UIDS, [
-    [
-      "declared === uid ? undefined : lostUidFault(account, declared, owners)",
-      "lostUidFault(account, declared, owners)",
-    ],
+    ["  if (owner === undefined && declared === uid) return undefined;\n", ""],
     ["to !== undefined && isFree;", "to !== undefined;"],
     ["remedy: isFree ? back : undefined", "remedy: back"],
   ]),
