@@ -129,9 +129,9 @@ function nameSince(account: PasswdEntry, owners: Pick<UidOwners, "nameSince">): 
 }
 
 /** With another uid, it would get the files of who has its name by now. */
-function renamedOr({ name }: Pick<PasswdEntry, "name">, since: ByteString, former: number): string {
+function renamedOr({ name }: Pick<PasswdEntry, "name">, since: ByteString, uid: number): string {
   const rename = `usermod -l ${shellWord(since)} ${operands(name)}`;
-  const back = `usermod -u ${former} ${operands(name)}`;
+  const back = `usermod -u ${uid} ${operands(name)}`;
   return `if it is the account of ${quoted(since)}, which had this name before, rename it with: ${rename}; if only its uid was edited, give it its own back, with: ${back}`;
 }
 
