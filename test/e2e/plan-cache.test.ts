@@ -224,7 +224,7 @@ test("a live jail uses no plan, and leaves none", () => {
 });
 
 test("a jail with something in it uses no plan", () => {
-  keepMarked();
+  outcomeOfKept();
   m.remove(JAIL);
   m.write(`${JAIL}/usr/share/zoneinfo/UTC`, "mine");
   const { status, stderr } = m.run(INIT);
