@@ -7,8 +7,13 @@ import { uidIn } from "../users/new-account.ts";
 import type { Claims } from "./compare/home-differs.ts";
 import { subjectOf } from "./section.ts";
 
-/** What the sections of users claim: see Claims. */
-export function claimsOf(sections: readonly IniSection[]): ReturnType<Claims["claimants"]> {
+const found = new WeakMap<readonly IniSection[], ReturnType<Claims["claimants"]>>();
+
+/** What the sections of users claim: see Claims. Each of thousands of users may ask. */
+export const claimsOf = (sections: readonly IniSection[]): ReturnType<Claims["claimants"]> =>
+  found.getOrInsertComputed(sections, findClaims);
+
+function findClaims(sections: readonly IniSection[]): ReturnType<Claims["claimants"]> {
   return sections.flatMap((section) => {
     const subject = subjectOf(section);
     if (subject?.kind !== "user") return [];

@@ -1,5 +1,5 @@
 import type { ByteString } from "../../ffi/bytes.ts";
-import { AT_FDCWD, MOST_LINKS, S_IFDIR, S_IFLNK, S_IFMT, S_IFREG } from "../../ffi/constants.ts";
+import { AT_FDCWD, MOST_LINKS, S_IFLNK, S_IFMT, S_IFREG } from "../../ffi/constants.ts";
 import { attempt } from "../../ffi/error.ts";
 import { readLink, type Stat, statAt } from "../../ffi/files.ts";
 import { normalPath, pathComponents } from "../../ffi/paths.ts";
@@ -10,7 +10,7 @@ import { isPlainName, nameFault } from "../system/account-name.ts";
 import { groupByName, type PasswdEntry } from "../system/accounts.ts";
 import { closeFirst } from "../system/exchange.ts";
 import { freeName } from "../system/free-name.ts";
-import { unlessHomeOf } from "../system/home-owner.ts";
+import { isSomebodys, unlessSomebodys } from "../system/home-owner.ts";
 import { joinHome } from "../system/separator.ts";
 import { type LoginFacts, splitOf } from "./facts.ts";
 
@@ -134,12 +134,10 @@ export function giveOrReplace(
   const stat = inJail(home);
   if (stat === undefined || mayBeGiven(stat, uid, () => isRootsPlace(home, inJail)))
     return `${give} ${shellWord(jail + home)}`;
-  const isDirectory = (stat.mode & S_IFMT) === S_IFDIR;
   const anew = newHome(facts, account);
-  if ([0, uid].includes(stat.uid) || !isDirectory) return anew;
+  if (!isSomebodys(stat, uid)) return anew;
   const own = giveTree(stat, uid, jail + home);
-  const keep = `keep it under another name, and create a new one: ${anew}`;
-  return inWords(unlessHomeOf(facts.hostUserNumbered(stat.uid)?.name, own, keep));
+  return inWords(unlessSomebodys(facts.hostUserNumbered(stat.uid)?.name, own, anew));
 }
 
 /** Creates the home of an account of a jail, as the jail sees it; what is in its place is kept under another name. */

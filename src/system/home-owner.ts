@@ -21,24 +21,35 @@ function accountsOf(uid: number): readonly Home[] {
   return real === undefined ? local : [real, ...local];
 }
 
-/** The account whose directory is in the place of the home of another one, by its name; `uid N` if a name service is silent. */
-export function livingOwner(
-  stat: Pick<Stat, "uid" | "mode"> | undefined,
-  own: number,
-): ByteString | undefined {
-  if (stat === undefined || [0, own].includes(stat.uid) || (stat.mode & S_IFMT) !== S_IFDIR) return undefined;
-  const found = answered(() => ({ user: answeredUser(stat.uid) }));
-  return found === undefined ? `uid ${stat.uid}` : found.user?.name;
+type InPlace = Pick<Stat, "uid" | "mode">;
+
+/** Whether what is in the place of a home is a directory that another user than `own`, if that is given, may miss. */
+export const isSomebodys = ({ uid, mode }: InPlace, own = 0): boolean =>
+  ![0, own].includes(uid) && (mode & S_IFMT) === S_IFDIR;
+
+/** The account that such a directory belongs to, by its name; undefined for none; `uid N` if a name service is silent. */
+export function livingOwner({ uid }: InPlace): ByteString | undefined {
+  const found = answered(() => ({ user: answeredUser(uid) }));
+  return found === undefined ? `uid ${uid}` : found.user?.name;
 }
 
+/** `keep`: what to do about a directory of `owner` in the place of a home, if it is not the home of that, which somebody has moved. */
+export const unlessHomeOf = (owner: ByteString, keep: string): string =>
+  `if that is the home of ${quoted(owner)}, to whom it belongs, move it to its place; if not, ${keep}`;
+
 /**
- * What to do about a directory of somebody else in the place of a home: `keep` it, if nobody may miss it. No program should do that:
- * it may be the home of `owner`, which somebody has moved; or of the same user, whose uid was changed, which `give` gives back.
+ * What to do about such a directory: `anew` makes a home in its place. No program should do that: it may be the home of `owner`, or of
+ * the same user, whose uid was changed, to whom `give` gives it back.
  */
-export const unlessHomeOf = (owner: ByteString | undefined, give: string, keep: string): string =>
-  owner === undefined
+export function unlessSomebodys(owner: ByteString | undefined, give: string, anew: string): string {
+  const keep = keptAnew(anew);
+  return owner === undefined
     ? `if the uid of the same user was changed: ${give}; if not, ${keep}`
-    : `if that is the home of ${quoted(owner)}, to whom it belongs, move it to its place; if not, ${keep}`;
+    : unlessHomeOf(owner, keep);
+}
+
+/** The same of what nobody may miss. */
+export const keptAnew = (anew: string): string => `keep it under another name, and create a new one: ${anew}`;
 
 type AccountsOf = (uid: number) => readonly Home[];
 

@@ -28,7 +28,7 @@ import { isLocalUser } from "../system/account-tools.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { adviceAt } from "../system/exchange.ts";
 import { freeName } from "../system/free-name.ts";
-import { livingOwner, unlessHomeOf, whoseHome } from "../system/home-owner.ts";
+import { isSomebodys, keptAnew, livingOwner, unlessSomebodys, whoseHome } from "../system/home-owner.ts";
 import { below } from "../system/mountinfo.ts";
 import { dirsEqual, livesIn, splitHome } from "../system/separator.ts";
 import { recall } from "./account-record.ts";
@@ -223,12 +223,11 @@ export function inPlaceOfOther(
   if (mount !== undefined) return { ...mount, stays: false };
   const command = homeRemedy(shown, uid, gid, hostPath(root, freeName(home, ".old", isIn(root))));
   const { advice, remedy } = adviceAt(shown, command);
-  const keep = `keep it under another name, and create a new one: ${advice}`;
   const stat = lookUp(root, home)?.stat;
-  if (stat === undefined || [0, uid].includes(stat.uid) || !isDirectory(stat))
-    return { advice: keep, remedy, stays: false };
+  if (stat === undefined || !isSomebodys(stat, uid))
+    return { advice: keptAnew(advice), remedy, stays: false };
   const give = adviceAt(shown, giveTree(stat, uid, shown)).advice;
-  return { advice: unlessHomeOf(livingOwner(stat, uid), give, keep), remedy: undefined, stays: false };
+  return { advice: unlessSomebodys(livingOwner(stat), give, advice), remedy: undefined, stays: false };
 }
 
 /**

@@ -73,8 +73,7 @@ class Exchanged {
 
   /** Why a declared user gets nothing: the section may mean the account that has its name, or that of before. */
   doubt(user: Meant, declared: AskDeclared): FaultText | undefined {
-    // One of a directory has no uid that a section can declare.
-    const now = this.moved.find(({ account, once }) => account.name === user.name && !once.directory);
+    const now = this.#nowNamed(user.name);
     const once = this.known.get(user.name);
     if (once === undefined) {
       const isFormer = now !== undefined && isOfFormer(now.account, user, declared(now.once.name));
@@ -93,10 +92,14 @@ class Exchanged {
     });
   }
 
+  /** The account that has a name by now. One of a directory has no uid that a section can declare. */
+  #nowNamed = (name: ByteString) =>
+    this.moved.find(({ account, once }) => account.name === name && !once.directory);
+
   /** Whether the same is said of a section, so that it gets another name. */
   #isDoubtful(user: Meant): boolean {
     const once = this.known.get(user.name);
-    const now = this.moved.find(({ account }) => account.name === user.name);
+    const now = this.#nowNamed(user.name);
     return once !== undefined && now !== undefined && !saysWhich(user, now, once);
   }
 
@@ -104,9 +107,12 @@ class Exchanged {
   othersOf(user: Meant, declared: AskDeclared): Other[] {
     const other = this.#otherOf(user, declared);
     if (other !== undefined) return [{ account: other, by: "uid" }];
-    const named = this.#formerly.of(user, (name) => declared(name) !== undefined);
-    return named.map((account) => ({ account, by: "name" }));
+    return this.#renamedSince(user, declared).map((account) => ({ account, by: "name" }));
   }
+
+  /** Those that its name tells, by which they were declared before. */
+  #renamedSince = (user: Meant, declared: AskDeclared) =>
+    this.#formerly.of(user, (name) => declared(name) !== undefined);
 
   /** The one that its uid tells. */
   #otherOf(user: Meant, declared: AskDeclared): PasswdEntry | undefined {
@@ -146,7 +152,7 @@ class Exchanged {
 
   /** The same if only its name of before tells of the account. */
   #renamedBefore(user: Meant, declared: AskDeclared): FaultText | undefined {
-    const [other] = this.#formerly.of(user, (name) => declared(name) !== undefined);
+    const [other] = this.#renamedSince(user, declared);
     const now = answered(() => this.accounts.userByName(user.name));
     return other && lostNameFault(user, other, { now, by: "name" });
   }

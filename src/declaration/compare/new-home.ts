@@ -9,6 +9,7 @@ import { holdsJail } from "../../jail/record/registry.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { adviceAt } from "../../system/exchange.ts";
 import { asideCommand } from "../../system/free-name.ts";
+import { isSomebodys } from "../../system/home-owner.ts";
 import { isSameHome } from "../../system/separator.ts";
 import { DEFAULT_GROUP, type NewAccountValues, type NewHome, newIds } from "../../users/new-account.ts";
 import type { NewAccountHost } from "../../users/new-account-place.ts";
@@ -33,7 +34,7 @@ export function requireOwnHome(
   const mount = inPlaceOfMount(root, jailHome);
   const { advice, remedy } = mount ?? adviceAt(place, asideCommand(place));
   // As after --prune without --delete-homes.
-  const isLeft = stat.uid !== 0 && isDirectory(stat) && userByUid(stat.uid) === undefined;
+  const isLeft = isSomebodys(stat) && userByUid(stat.uid) === undefined;
   const holds = holdsJail(place);
   const whose = (holds && `it ${holds}`) ?? (isLeft ? undefined : whoseHomeIn(root, place)?.why);
   const there = `the account is not created, because its home ${quoted(place)} is there already, and ${what}; `;
@@ -45,8 +46,7 @@ export function requireOwnHome(
   const isUsual = normalPath(jailHome) === usualHome(declared.name);
   const line = isUsual && declared.uid === undefined ? wantedLine(declared, "uid", `${stat.uid}`) : undefined;
   // Of an account that is there, it may be the home by now.
-  const isOthers = stat.uid !== 0 && isDirectory(stat);
-  const help = isOthers ? undefined : remedy;
+  const help = isSomebodys(stat) ? undefined : remedy;
   throw new JailkitError("foreign-home", 1, message, undefined, isLeft ? line : help);
 }
 

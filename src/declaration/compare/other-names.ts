@@ -12,7 +12,9 @@ export interface Moved {
   readonly account: PasswdEntry;
 }
 
+/** Who has a name, or a uid. */
 export type Accounts = Pick<HostAccounts, "userByName" | "userByUid">;
+
 /** The account of a user, if that has another name. */
 export function movedFrom(
   once: OnceUser,

@@ -4,6 +4,7 @@ import { quoted } from "../../cli/display.ts";
 import { answered, JailkitError } from "../../cli/error.ts";
 import type { Remedy } from "../../cli/remedy.ts";
 import { operands, shellWord } from "../../cli/shell-word.ts";
+import { giveTree } from "../../enter/remedies.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
 import { adviceAt } from "../../system/exchange.ts";
 import { asideCommand } from "../../system/free-name.ts";
@@ -187,7 +188,7 @@ function lostUidText(account: PasswdEntry, lost: LostUid, other?: ByteString) {
   const back: Remedy = isShared
     ? `usermod -o -u ${lost.uid} ${operands(name)}`
     : `usermod -u ${lost.uid} ${operands(name)}`;
-  const give = adviceAt(place, `chown -hR --from=+${lost.uid} +${uid} ${operands(place)}`).advice;
+  const give = adviceAt(place, giveTree({ uid: lost.uid }, uid, place)).advice;
   if (!isSure) {
     const aside = adviceAt(place, asideCommand(place)).advice;
     const ways = `if it is the account that was declared, give it its own back, with: ${back}; if the new one is meant, give it the home: ${give}; if it is another account, keep that home under another name: ${aside}`;

@@ -1,5 +1,4 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import { S_IFDIR, S_IFMT } from "../../../ffi/constants.ts";
 import type { Stat } from "../../../ffi/files.ts";
 import { plainPath } from "../../../ffi/paths.ts";
 import { type Advice, adviceText, inWords, type Remedy } from "../../cli/remedy.ts";
@@ -10,7 +9,7 @@ import {
   otherHomeInDirectory,
   usualHome,
 } from "../../jail/accounts/home-place.ts";
-import { unlessHomeOf } from "../../system/home-owner.ts";
+import { isSomebodys, unlessSomebodys } from "../../system/home-owner.ts";
 import { dirsEqual } from "../../system/separator.ts";
 import { accountOf, type LoginFacts, splitOf } from "../facts.ts";
 import { atHome, giveTree, homeRemedy } from "../remedies.ts";
@@ -45,13 +44,12 @@ function inPlace(facts: LoginFacts, give: Advice): Advice {
   const there = facts.home();
   if (there === undefined || mayBeTheirs(facts, there)) return give;
   const anew = newHome(facts, facts.homeAside());
-  if ([0, facts.uid].includes(there.uid) || (there.mode & S_IFMT) !== S_IFDIR) return anew;
+  if (!isSomebodys(there, facts.uid)) return anew;
   const owner = facts.homeOwner();
   const name = owner === "unknown" ? `uid ${there.uid}` : owner?.name;
   const path = plainPath(accountOf(facts).home);
   const own = atHome(facts, path, giveTree(there, facts.uid, path));
-  const keep = `keep it under another name, and create a new one: ${adviceText(anew)}`;
-  return inWords(unlessHomeOf(name, adviceText(own), keep));
+  return inWords(unlessSomebodys(name, adviceText(own), adviceText(anew)));
 }
 
 /** True if the account may keep or get what is at the path of its home. */

@@ -10,7 +10,7 @@ import { octal } from "../../cli/octal.ts";
 import { shellWord } from "../../cli/shell-word.ts";
 import { adviceAt } from "../../system/exchange.ts";
 import { asideCommand } from "../../system/free-name.ts";
-import { livingOwner, unlessHomeOf } from "../../system/home-owner.ts";
+import { isSomebodys, livingOwner, unlessHomeOf } from "../../system/home-owner.ts";
 import { below, ownMounts } from "../../system/mountinfo.ts";
 import { nameError, type Original, withOriginal } from "./home-fill.ts";
 import { HomeThread } from "./home-pass.ts";
@@ -20,15 +20,7 @@ import { modeBefore, reopenTop } from "./home-top.ts";
 import { lookUp } from "./look.ts";
 import { nearestDirectory } from "./nearest.ts";
 import type { SizedEntry } from "./room.ts";
-import {
-  type Directory,
-  hostPath,
-  isDirectory,
-  type JailRoot,
-  onSameMount,
-  release,
-  withDirectory,
-} from "./walk.ts";
+import { type Directory, hostPath, type JailRoot, onSameMount, release, withDirectory } from "./walk.ts";
 
 /** A home to move: its open directory, and what a copy has seen of it. */
 export interface HomeSource extends Original {
@@ -94,12 +86,12 @@ export function homeExists(root: JailRoot, to: ByteString): JailkitError {
   const { advice, remedy } = adviceAt(place, asideCommand(place));
   const keep = `keep it under another name: ${advice}`;
   const stat = answered(() => lookUp(root, to)?.stat);
-  const owner = livingOwner(stat, 0);
-  const what = owner === undefined ? keep : unlessHomeOf(owner, "", keep);
-  const message = `${quoted(place)} exists already: ${what}`;
   // No program sets aside what may be the home of somebody, also of one who is gone.
-  const isHome = stat !== undefined && stat.uid !== 0 && isDirectory(stat);
-  return new JailkitError("home-exists", 1, message, undefined, isHome ? undefined : remedy);
+  const home = stat && isSomebodys(stat) ? stat : undefined;
+  const owner = home && livingOwner(home);
+  const what = owner === undefined ? keep : unlessHomeOf(owner, keep);
+  const message = `${quoted(place)} exists already: ${what}`;
+  return new JailkitError("home-exists", 1, message, undefined, home === undefined ? remedy : undefined);
 }
 
 /**

@@ -342,7 +342,7 @@ export const APPLY: readonly Mutant[] = [
     [" || isSameHome(account.home, jail, home));", " || true);"],
   ]),
   ...within("src/declaration/compare/exchanged.ts", OLDER_NAMES, [
-    ['return named.map((account) => ({ account, by: "name" }));', "return [];"],
+    ['return this.#renamedSince(user, declared).map((account) => ({ account, by: "name" }));', "return [];"],
     ["return other && lostNameFault", "return undefined && lostNameFault"],
     [" || isWhere)", ")"],
   ]),
@@ -424,7 +424,7 @@ export const APPLY: readonly Mutant[] = [
     ["homeIdInJail(user.jail, account) === user.homeId", "true"],
   ]),
   ...within("src/declaration/compare/exchanged.ts", LEAVES_THERE, [
-    ["account.name === user.name && !once.directory", "account.name === user.name"],
+    ["account.name === name && !once.directory", "account.name === name"],
     ["user.directory ? known === undefined : once.directory", "user.directory"],
     ["known.directory || (", "("],
     ["!known.directory || isHere(once, account)", "true"],
