@@ -1,6 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { entriesOf, statIfPresent } from "../../ffi/files.ts";
-import { baseName, directoryOf } from "../../ffi/paths.ts";
+import { baseName, directoryOf, normalPath } from "../../ffi/paths.ts";
 import { answered } from "../cli/error.ts";
 import { readJailAccounts } from "../jail/accounts/accounts.ts";
 import { hostPath, isDirectory, type JailRoot, joinPath, withDirectory } from "../jail/fs/walk.ts";
@@ -23,9 +23,11 @@ export function homesBeside(
   root: JailRoot,
   home: ByteString,
 ): readonly OtherJailHome[] {
-  if (user.uid === 0 || !isLocalUser(user.name)) return [];
-  const ofLine = answered(() => homeIn(user, root.path))?.there;
+  if (user.uid === 0) return [];
+  const isElsewhere = homesOfLines(root, user.uid).some((one) => normalPath(one) !== home);
   const others = besides(root, directoryOf(home)).get(user.uid) ?? [];
+  if ((!isElsewhere && others.length === 0) || !isLocalUser(user.name)) return [];
+  const ofLine = isElsewhere ? answered(() => homeIn(user, root.path))?.there : undefined;
   const isHome = (path: ByteString) => {
     const name = baseName(path);
     if (name.startsWith(".") || name.startsWith(`${baseName(home)}.`)) return false;
@@ -50,6 +52,15 @@ function isNobodysHome(root: JailRoot, path: ByteString): boolean {
     );
   const isLived = readJailAccounts(root).users.some(({ home }) => hostPath(root, home) === path);
   return !isLived && whoseHome(path, ofJail) === undefined;
+}
+
+const lines = new Map<ByteString, ReadonlyMap<number, readonly PasswdEntry[]>>();
+
+/** The homes of the lines of a jail with a uid. They are read once, and looked at again where one may be found. */
+function homesOfLines(root: JailRoot, uid: number): readonly ByteString[] {
+  const read = () => Map.groupBy(answered(() => readJailAccounts(root).users) ?? [], (line) => line.uid);
+  const ofJail = lines.getOrInsertComputed(root.path, read);
+  return ofJail.get(uid)?.map((line) => line.home) ?? [];
 }
 
 const found = new Map<ByteString, ReadonlyMap<number, readonly ByteString[]>>();

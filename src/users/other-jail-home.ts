@@ -55,11 +55,12 @@ function uidsIn(jail: ByteString): ReadonlySet<number> {
 
 /** The homes that belong to an account and that its lines in known jails have, but for the jail `root`, and what is the same as in that. */
 export function homesInOthers(user: User, root: JailRoot, home: ByteString): readonly OtherJailHome[] {
+  const jails = user.uid === 0 ? [] : jailsWith(user.uid).filter((jail) => jail !== root.path);
   // The others are where their directory says.
-  if (user.uid === 0 || !isLocalUser(user.name)) return [];
+  if (jails.length === 0 || !isLocalUser(user.name)) return [];
   const own = answered(() => lookUp(root, home)?.stat);
-  return jailsWith(user.uid).flatMap((jail) => {
-    const found = jail === root.path ? undefined : answered(() => homeIn(user, jail));
+  return jails.flatMap((jail) => {
+    const found = answered(() => homeIn(user, jail));
     if (found === undefined || (own !== undefined && sameFile(own, found.stat))) return [];
     return [found.there];
   });

@@ -224,7 +224,8 @@ export function inPlaceOfOther(
   const command = homeRemedy(shown, uid, gid, hostPath(root, freeName(home, ".old", isIn(root))));
   const { advice, remedy } = adviceAt(shown, command);
   const stat = lookUp(root, home)?.stat;
-  if (stat === undefined || !isSomebodys(stat, uid))
+  // What comes first is the same in both ways.
+  if (stat === undefined || remedy === undefined || !isSomebodys(stat, uid))
     return { advice: keptAnew(advice), remedy, stays: false };
   const give = adviceAt(shown, giveTree(stat, uid, shown)).advice;
   return { advice: unlessSomebodys(livingOwner(stat), give, advice), remedy: undefined, stays: false };

@@ -261,7 +261,7 @@ const FAULTS: readonly Fault[] = [
   ),
   fault("not-a-list", "jails", "[jail /srv/one]\nsections = basicshell uidbasics,\n  netbasics\n  perl\n"),
   fault("refused-source", "jails", "[jail /srv/one]\nsections = basicshell\nfiles = /usr/bin/ls, /etc\n"),
-  declared("taken", "uid = 4002"),
+  declared("taken", "uid = 4003"),
   declared("unknown-group", "groups = user, newgroup"),
   fault(
     "unknown-jail",

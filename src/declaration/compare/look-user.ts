@@ -169,6 +169,8 @@ function otherUidFault(
   inside: InJail,
   machine: Machine,
 ): FaultText | undefined {
+  // It is told that the account is a directory's, where usermod(8) gives no uid and no name.
+  if (!declared.directory && !isLocal(declared, machine)) return undefined;
   const line = inside.accounts?.userByName(declared.name);
   const isThere = line?.uid === account.uid;
   const former = () => (isThere ? undefined : formerFault(declared, account, machine));

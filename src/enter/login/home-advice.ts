@@ -44,7 +44,8 @@ function inPlace(facts: LoginFacts, give: Advice): Advice {
   const there = facts.home();
   if (there === undefined || mayBeTheirs(facts, there)) return give;
   const anew = newHome(facts, facts.homeAside());
-  if (!isSomebodys(there, facts.uid)) return anew;
+  // What comes first is the same in both ways.
+  if (typeof anew !== "string" || !isSomebodys(there, facts.uid)) return anew;
   const owner = facts.homeOwner();
   const name = owner === "unknown" ? `uid ${there.uid}` : owner?.name;
   const path = plainPath(accountOf(facts).home);
