@@ -80,7 +80,7 @@ export interface AskMeant {
   readonly otherUid: (
     user: PasswdEntry,
     jail: ByteString,
-    line: Pick<PasswdEntry, "uid">,
+    line: Pick<PasswdEntry, "uid" | "home">,
   ) => { readonly message: string; readonly remedy?: Remedy | undefined } | undefined;
   /** What declares a jail, and users in it. */
   readonly sections: (jail: ByteString) => readonly DeclaringSection[];

@@ -24,7 +24,7 @@ import { renamedFault } from "./compare/lost-name.ts";
 import { membershipFault } from "./compare/membership.ts";
 import { newName } from "./compare/not-declared.ts";
 import { otherNameFault } from "./compare/other-name.ts";
-import { orRename, renameAdvice, sharedUidFault } from "./compare/uid-fault.ts";
+import { lineUidFault, orRename, renameAdvice, sharedUidFault } from "./compare/uid-fault.ts";
 import type { FactContext } from "./machine-facts.ts";
 import { itemsOf, type Subject } from "./section.ts";
 
@@ -105,18 +105,19 @@ export function reportPlace(
           holder: () => holderOf(declared, ofJail, (one) => users.has(one)),
         });
   const shown = `the account ${quoted(name)}`;
+  // As in a run, nothing else is told of an account that may be another one.
+  const shared = sharedFault(section, account, facts);
   const isOutside = !directory && splitHome(account.home) === undefined;
   const foreign = isOutside ? answered(() => facts.hostHomeFault(account, jail)) : undefined;
   if (foreign !== undefined)
     report(section, "error", foreign.code, `${quoted(name)} ${foreign.message}`, { kind: "none" });
+  else if (shared !== undefined)
+    report(section, "error", "taken", `${quoted(name)}: ${shared.message}`, fixBy(shared.remedy));
   else if (fault?.code === "in-another-jail") {
     reportElsewhere(section, account, jail, fault, context);
   } else if (fault !== undefined) {
     reportOtherHome(section, account, jail, fault, context);
   } else if (isOutside) reportMissingHome(section, account, jail, context);
-  const shared = sharedFault(section, account, facts);
-  if (shared !== undefined)
-    report(section, "error", "taken", `${quoted(name)}: ${shared.message}`, fixBy(shared.remedy));
   if (!directory) return;
   const seen = home ?? homeFor(account, jail);
   const never = home === undefined ? neverHome(seen) : undefined;
@@ -139,10 +140,14 @@ export function reportPlace(
 }
 
 /** Why an account gets nothing, since its uid is that of another one, or not that of its home. */
-const sharedFault = (section: IniSection, account: PasswdEntry, { uidOwners }: FactContext["facts"]) =>
+const sharedFault = (section: IniSection, account: PasswdEntry, facts: FactContext["facts"]) =>
   answered(() => {
-    const { directory = false, uid = "" } = readKeys(section, userKeys);
-    return sharedUidFault({ directory, uid: uidIn(uid) }, account, uidOwners);
+    const { directory = false, uid = "", jail = "" } = readKeys(section, userKeys);
+    const { uidOwners, jailAccounts } = facts;
+    const shared = sharedUidFault({ directory, uid: uidIn(uid) }, account, uidOwners);
+    if (shared !== undefined || directory || uidIn(uid) === account.uid) return shared;
+    const line = jailAccounts(jail)?.userByName(account.name);
+    return line && line.uid !== account.uid ? lineUidFault(jail, line, account, uidOwners) : undefined;
   });
 
 const fixBy = (remedy: Remedy | undefined): Fix =>
@@ -195,8 +200,10 @@ function reportElsewhere(
   account: PasswdEntry,
   jail: ByteString,
   fault: { readonly message: string; readonly remedy: Remedy | undefined },
-  { facts, report, declared, isOwnFile }: FactContext,
+  { facts, report, declared, isOwnFile, mayBeMoved }: FactContext,
 ): void {
+  // Of the jail it is told what that may be.
+  if (mayBeMoved().some((one) => one.jail === jail)) return;
   const there = jailOfHome(account.home) ?? "/";
   // The same jail by another path, which is an error of the jail, if it is that path which is declared.
   const isSame = answered(() => facts.placeOf(there) === facts.placeOf(jail)) === true;

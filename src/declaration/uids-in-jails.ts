@@ -56,6 +56,12 @@ export class UidsInJails {
   /** Whether something has it. */
   has = (uid: number): boolean => this.#holders().has(uid);
 
+  /** Who has it by lines of known jails. */
+  linesWith = (uid: number): readonly Pick<DeclaredUser, "name" | "jail">[] =>
+    knownPlaces().flatMap(({ jail }) =>
+      (this.#linesOf(jail).get(uid) ?? []).map(({ name }) => ({ name, jail })),
+    );
+
   /** Why one that is wanted stays reserved; undefined if none does. */
   why(isWanted: (uid: number) => boolean): ReturnType<ReservedUids["letGo"]> {
     const found = [...this.#holders().values()].find(({ uid }) => isWanted(uid));

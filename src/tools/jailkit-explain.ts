@@ -2,6 +2,7 @@ import type { ByteString } from "../../ffi/bytes.ts";
 import { libc } from "../../ffi/libc.ts";
 import { baseName } from "../../ffi/paths.ts";
 import { COLOR, type Paint, paintFor } from "../cli/colour.ts";
+import { quoted } from "../cli/display.ts";
 import { answered, UsageError } from "../cli/error.ts";
 import { jailBeforeUsers } from "../cli/jail-operand.ts";
 import { JSON_OUTPUT, jailOption } from "../cli/options.ts";
@@ -43,10 +44,11 @@ function showId(id: ByteString): ToolOutput {
   return { exitStatus: idStatus(found), report: () => idReport(found), print };
 }
 
+const isSide = ({ remedy }: ReportStep) => remedy.startsWith("jk_jailuser --jail-side-only ");
+
 /** Of a declared account of a directory, `jailkit apply` shows what that should have; it is not put into another jail. */
 function withDirectory(report: LoginReport): LoginReport {
   const show = directoryCommand("JAIL", report.user);
-  const isSide = ({ remedy }: ReportStep) => remedy.startsWith("jk_jailuser --jail-side-only ");
   if (!report.steps.some((step) => step.message.includes(show) || isSide(step))) return report;
   const user = declaredHere()?.users.get(report.user);
   if (user?.directory !== true) return report;
@@ -73,24 +75,39 @@ function withLines(report: LoginReport): LoginReport {
   return { ...report, steps };
 }
 
-/** With what is remembered of an account whose home has another uid: it may be another one, by its name of before. */
-function withOtherUid(report: LoginReport): LoginReport {
-  const { jail, steps } = report;
-  const found = steps.map(({ message }) => message.indexOf(HAVE_UID));
-  if (jail === undefined || found.every((at) => at < 0)) return report;
-  const other = answered(() => {
-    using root = openJailRoot(jail);
-    const user = hostUser(report.user);
-    const line = readJailAccounts(root).userByName(report.user);
-    return user && line && meantHere().otherUid(user, jail, line);
-  });
-  if (other === undefined || other.remedy !== undefined) return report;
-  const asKnown = (step: ReportStep, at: number): ReportStep =>
-    at < 0 ? step : { ...step, message: step.message.slice(0, at) + other.message };
-  return { ...report, steps: steps.map((step, index) => asKnown(step, found[index] ?? -1)) };
+/**
+ * What jk_check tells of an account whose line is missing, or has another uid, or whose home has: a run puts it back, or it may be
+ * another one, by its name of before.
+ */
+function meantOf(name: ByteString, jail: ByteString) {
+  using root = openJailRoot(jail);
+  const user = hostUser(name);
+  if (user === undefined) return undefined;
+  const line = readJailAccounts(root).userByName(name);
+  const { lacking, otherUid } = meantHere();
+  return line === undefined ? lacking({ ...user, jail }, jail) : otherUid(user, jail, line);
 }
 
-const asDeclared = (report: LoginReport): LoginReport => withLines(withDirectory(withOtherUid(report)));
+/** With that in place of commands that make the line right, or give or set aside the home. */
+function withMeant(report: LoginReport): LoginReport {
+  const { jail, steps, user } = report;
+  const advised = steps.map(({ message }) => message.indexOf(HAVE_UID));
+  if (jail === undefined || !steps.some((step, index) => isSide(step) || advised[index] !== -1))
+    return report;
+  const meant = answered(() => meantOf(user, jail));
+  if (meant === undefined || !("message" in meant || meant.remedy !== undefined)) return report;
+  const asMeant = (step: ReportStep, at: number): ReportStep => {
+    const { message, remedy } = step;
+    if (at < 0 && !isSide(step)) return step;
+    if (!("message" in meant)) return { ...step, remedy: meant.remedy ?? remedy };
+    if (at < 0)
+      return { ...step, message: `${message}; ${quoted(user)} ${meant.message}`, remedy: meant.remedy ?? "" };
+    return meant.remedy === undefined ? { ...step, message: message.slice(0, at) + meant.message } : step;
+  };
+  return { ...report, steps: steps.map((step, index) => asMeant(step, advised[index] ?? -1)) };
+}
+
+const asDeclared = (report: LoginReport): LoginReport => withLines(withDirectory(withMeant(report)));
 
 function showReport(asked: LoginReport, paint: Paint): ToolOutput {
   const report = asDeclared(asked);

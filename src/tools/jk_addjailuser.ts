@@ -32,7 +32,7 @@ import { lookUp } from "../jail/fs/look.ts";
 import { isDirectory } from "../jail/fs/walk.ts";
 import { lockJail } from "../jail/record/jail-lock.ts";
 import { missingFiles } from "../libraries/missing.ts";
-import { type PasswdEntry, passwdByUid } from "../system/accounts.ts";
+import { type PasswdEntry, passwdByName, passwdByUid } from "../system/accounts.ts";
 import { newHomeMode, spareUid } from "../system/login-defs.ts";
 import { ACCESS_OPTIONS, readAccess } from "../users/access.ts";
 import { AccountRun, printedOutput } from "../users/account-run.ts";
@@ -187,11 +187,18 @@ function uidBeside(system: boolean, place: Place): number | undefined {
  * one, also with -o, which is for a second name of an account.
  */
 function requireNobodysUid({ user: { name, uid } }: NewAccount): void {
-  // Without what was declared once, it is known of sections with a uid.
+  // Without what was declared once, it is known of sections with a uid, and of the lines of their users.
   const once = answered(readOnce) ?? { users: [] };
-  const owner = answered(() => uidOwnersHere(() => once).of(uid, name));
+  const declared = declaredHere()?.users;
+  const ofLine = () => {
+    const isIt = (one: Pick<DeclaredUser, "name" | "jail">) =>
+      one.name !== name && declared?.get(one.name)?.jail === one.jail && passwdByName(one.name) === undefined;
+    const line = new UidsInJails(() => []).linesWith(uid).find(isIt);
+    return line && { name: line.name, isDeclared: true };
+  };
+  const owner = answered(() => uidOwnersHere(() => once).of(uid, name) ?? ofLine());
   if (owner?.isDeclared !== true) return;
-  const place = declaredHere()?.users.get(owner.name)?.place;
+  const place = declared?.get(owner.name)?.place;
   const where = place === undefined ? "" : ` (${placeText(place)})`;
   const section = `[user ${display(owner.name)}]${where}`;
   const create: Remedy = "jailkit apply";

@@ -6,7 +6,7 @@ import { quoted } from "../cli/display.ts";
 import { JailkitError } from "../cli/error.ts";
 import type { ProblemCode } from "../cli/problem-codes.ts";
 import type { Remedy } from "../cli/remedy.ts";
-import { operands } from "../cli/shell-word.ts";
+import { operands, shellWord } from "../cli/shell-word.ts";
 import { requireFreeHome, usualHome } from "../jail/accounts/home-place.ts";
 import { lookUp, withTree } from "../jail/fs/look.ts";
 import { newMount } from "../jail/fs/mounted-home.ts";
@@ -254,7 +254,10 @@ function userExists(
   return refuse("user-exists", message, complete);
 }
 
-/** Throws if the jail has a user of that name, from an earlier account. */
+/**
+ * Throws if the jail has a user of that name, from an earlier account. With the uid of another account, the line may be that one's, which
+ * has the name of before again, as after an older passwd(5) has come back: it tells where its home is.
+ */
 function requireFreeName(
   { root, accounts }: NewAccountPlace,
   name: ByteString,
@@ -264,8 +267,17 @@ function requireFreeName(
   const present = accounts.userByName(name);
   if (present === undefined || String(present.uid) === `${uid}`) return;
   const remedy = forgetLine(root.path, name);
-  const message = `the jail's etc/passwd has a user ${quoted(name)} already (uid ${present.uid}), from an earlier account: ${advice.name}, or fix it with: ${remedy}`;
-  throw refuse("user-exists", message, remedy);
+  const owner = present.uid === 0 ? undefined : passwdByUid(present.uid);
+  const what = `the jail's etc/passwd has a user ${quoted(name)} already (uid ${present.uid})`;
+  if (owner === undefined)
+    throw refuse(
+      "user-exists",
+      `${what}, from an earlier account: ${advice.name}, or fix it with: ${remedy}`,
+      remedy,
+    );
+  const rename = `usermod -l ${shellWord(name)} ${operands(owner.name)}`;
+  const ways = `if it is that of ${quoted(owner.name)}, rename the account with: ${rename}; if it is from an earlier account: ${advice.name}, or take the line out with: ${remedy}`;
+  throw refuse("user-exists", `${what}, and ${quoted(owner.name)} has that uid: ${ways}`);
 }
 
 /** False for a text that no password matches, unless it locks the account on purpose (`*`, `!`). */

@@ -147,6 +147,9 @@ function renamedJails(
   const former = new Set(before.jails.flatMap(({ path }) => (declared.has(path) ? [] : path)));
   const renamed = new Map<ByteString, Fault>();
   if (former.size === 0) return renamed;
+  // One that is known to have been at the declared path, or that others may live in, goes back to it in no other way than is told of it.
+  for (const { jail, fault } of movedJails.all())
+    renamed.set(jail, { of: "jail", name: jail, jail, ...fault });
   for (const { name, jail } of declarations.flatMap(({ users }) => users)) {
     if (!declared.has(jail) || renamed.has(jail) || !isMissing(jail)) continue;
     const from = jailOfHome(answered(() => accounts.userByName(name)?.home) ?? "");
@@ -154,8 +157,6 @@ function renamedJails(
     const about = { of: "jail", name: jail, jail, code: "in-another-jail" } as const;
     renamed.set(jail, { ...about, ...newName(name, from, jail) });
   }
-  for (const { jail, fault } of movedJails.all())
-    if (!renamed.has(jail)) renamed.set(jail, { of: "jail", name: jail, jail, ...fault });
   return renamed;
 }
 

@@ -9,7 +9,7 @@ import type { PasswdEntry } from "../../system/accounts.ts";
 import { adviceAt } from "../../system/exchange.ts";
 import { asideCommand } from "../../system/free-name.ts";
 import type { HostAccounts } from "../../system/host-accounts.ts";
-import { jailOfHome, livesIn } from "../../system/separator.ts";
+import { isSameHome, jailOfHome, joinHome, livesIn } from "../../system/separator.ts";
 import { accountNamed } from "../../users/jail-side.ts";
 import { whyKeysStay } from "../../users/kernel-objects.ts";
 import { newNameFault } from "../../users/new-account.ts";
@@ -159,20 +159,39 @@ function lostUidFault(account: PasswdEntry, declared: number | undefined, owners
  */
 export function lineUidFault(
   jail: ByteString,
-  line: Pick<PasswdEntry, "uid">,
+  line: Pick<PasswdEntry, "uid" | "home">,
   account: PasswdEntry,
   owners: Pick<UidOwners, "of" | "had" | "nameSince">,
 ) {
   const { name, uid, home } = account;
   const had = owners.had(name);
-  const isOther = had !== undefined && had !== uid;
-  if (isOther || [0, uid].includes(line.uid) || uid === 0 || !livesIn(jail, home)) return undefined;
+  if (had !== undefined && had !== uid)
+    return had === line.uid ? otherHomeFault(jail, line, account) : undefined;
+  if ([0, uid].includes(line.uid) || uid === 0 || !livesIn(jail, home)) return undefined;
   if (homeIdOf(home, line.uid) === undefined) return undefined;
   const since = had === undefined ? nameSince(account, owners) : undefined;
   if (since !== undefined) return sinceFault(account, since, line.uid);
   const to = owners.of(line.uid, name)?.name;
   const lost = { uid: line.uid, to, isFree: to === undefined, isSure: had === undefined };
   return lostUidText(account, lost, owners.of(uid, name)?.name);
+}
+
+/**
+ * The same where line and home are those of the account that was declared, and the account of now has a home of its own: another one
+ * had that name before, as an older passwd(5) says.
+ */
+function otherHomeFault(
+  jail: ByteString,
+  line: Pick<PasswdEntry, "uid" | "home">,
+  { name, uid, home }: PasswdEntry,
+) {
+  const there = joinHome(jail, normalPath(line.home));
+  if (!livesIn(jail, home) || isSameHome(home, jail, line.home)) return undefined;
+  if (homeIdOf(there, line.uid) === undefined || homeIdOf(home, uid) === undefined) return undefined;
+  const back = `usermod -u ${line.uid} -d ${shellWord(there)} ${operands(name)}`;
+  const place = normalPath(home);
+  const message = `has the uid ${uid} and the home ${quoted(place)}, and its line in the jail, with another home, has the uid that was declared, ${line.uid}: if it is the account that was declared, give it its own back, with: ${back}; if it is another one, which had this name before, and is meant, declare 'uid = ${uid}'`;
+  return { code: "uid-changed", message, remedy: undefined } as const satisfies FaultText;
 }
 
 /** `other`: who has its uid of now, too. */

@@ -47,7 +47,7 @@ export function withJailFault(work: JailWork, why: FaultText, isClosed = false):
       const { fault, changes, declared } = user;
       // By the other path, or by the name of before, the account is in this jail.
       const isTwins =
-        ["another-jail", "in-another-jail"].includes(why.code) && fault?.code === "in-another-jail";
+        ["another-jail", "in-another-jail", "moved"].includes(why.code) && fault?.code === "in-another-jail";
       const waits =
         fault === undefined ? isClosed || changes.length > 0 : isTwins || fault.cause?.jail === jail;
       if (!waits) return user;
