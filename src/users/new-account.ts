@@ -267,16 +267,13 @@ function requireFreeName(
   const present = accounts.userByName(name);
   if (present === undefined || String(present.uid) === `${uid}`) return;
   const remedy = forgetLine(root.path, name);
-  const owner = present.uid === 0 ? undefined : passwdByUid(present.uid);
+  // A new one that gets a uid of its own is none of these.
+  const owner = present.uid === 0 || uid !== undefined ? undefined : passwdByUid(present.uid);
   const what = `the jail's etc/passwd has a user ${quoted(name)} already (uid ${present.uid})`;
-  if (owner === undefined)
-    throw refuse(
-      "user-exists",
-      `${what}, from an earlier account: ${advice.name}, or fix it with: ${remedy}`,
-      remedy,
-    );
+  const usual = `from an earlier account: ${advice.name}, or`;
+  if (owner === undefined) throw refuse("user-exists", `${what}, ${usual} fix it with: ${remedy}`, remedy);
   const rename = `usermod -l ${shellWord(name)} ${operands(owner.name)}`;
-  const ways = `if it is that of ${quoted(owner.name)}, rename the account with: ${rename}; if it is from an earlier account: ${advice.name}, or take the line out with: ${remedy}`;
+  const ways = `if it is that of ${quoted(owner.name)}, rename the account with: ${rename}; if it is ${usual} take the line out with: ${remedy}`;
   throw refuse("user-exists", `${what}, and ${quoted(owner.name)} has that uid: ${ways}`);
 }
 

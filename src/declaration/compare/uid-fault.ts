@@ -165,8 +165,10 @@ export function lineUidFault(
 ) {
   const { name, uid, home } = account;
   const had = owners.had(name);
-  if (had !== undefined && had !== uid)
-    return had === line.uid ? otherHomeFault(jail, line, account) : undefined;
+  if (had !== undefined && had !== uid) {
+    const isLost = had === line.uid && owners.of(had, name) === undefined;
+    return isLost ? otherHomeFault(jail, line, account) : undefined;
+  }
   if ([0, uid].includes(line.uid) || uid === 0 || !livesIn(jail, home)) return undefined;
   if (homeIdOf(home, line.uid) === undefined) return undefined;
   const since = had === undefined ? nameSince(account, owners) : undefined;
@@ -177,8 +179,8 @@ export function lineUidFault(
 }
 
 /**
- * The same where line and home are those of the account that was declared, and the account of now has a home of its own: another one
- * had that name before, as an older passwd(5) says.
+ * The same where line and home are those of the account that was declared, which nobody is now, and the account of now has a home of
+ * its own: another one had that name before, as an older passwd(5) says.
  */
 function otherHomeFault(
   jail: ByteString,
