@@ -27,6 +27,7 @@ const RENAMED_LEAVES = "e2e/apply-renamed-leaves.test.ts";
 const INTO_DIRECTORY = "e2e/apply-into-directory.test.ts";
 const RENAMED_LIMITS = "e2e/apply-renamed-limits.test.ts";
 const MAY_BE = "e2e/apply-may-be.test.ts";
+const DOUBTS = "e2e/older-files-doubts.test.ts";
 const OLDER_NAMES = "e2e/apply-older-names.test.ts";
 const MOVED_AND_RENAMED = "e2e/apply-moved-and-renamed.test.ts";
 const WAITS = "e2e/directory-waits.test.ts";
@@ -464,6 +465,34 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/users/own-home.ts", "e2e/apply-moved-user.test.ts", [[" ?? findInOther(user, root)", ""]]),
   ...within("src/users/other-jail-home.ts", "e2e/apply-moved-user.test.ts", [
     ["takeLinesOut(jail, line ?? user.name)", "takeLinesOut(jail, user.name)"],
+  ]),
+  ...within("src/declaration/compare/uid-fault.ts", DOUBTS, [
+    ["had === line.uid && owners.of(had, name) === undefined", "false"],
+    ["if (homeIdOf(there, line.uid) === undefined ||", "if (false ||"],
+  ]),
+  ...within("src/declaration/compare/uid-fault.ts", "e2e/apply-renamed.test.ts", [
+    ["had === line.uid && owners.of(had, name) === undefined", "had === line.uid"],
+  ]),
+  ...within("src/declaration/machine-place.ts", DOUBTS, [
+    ["line && line.uid !== account.uid ?", "line && false ?"],
+    ["  if (mayBeMoved().some((one) => one.jail === jail)) return;\n", ""],
+  ]),
+  ...within("src/declaration/compare/work.ts", DOUBTS, [
+    ['"in-another-jail", "moved"]', '"in-another-jail"]'],
+  ]),
+  ...within("src/tools/jailkit-explain.ts", DOUBTS, [
+    ["lacking({ ...user, jail }, jail)", "undefined"],
+    ["if (at < 0 && !isSide(step)) return step;", "if (at < 0) return step;"],
+  ]),
+  ...within("src/users/new-account.ts", DOUBTS, [
+    ["present.uid === 0 || uid !== undefined ? undefined", "true ? undefined"],
+  ]),
+  ...within("src/users/new-account.ts", "e2e/apply-renamed-record.test.ts", [
+    ["present.uid === 0 || uid !== undefined ? undefined", "present.uid === 0 ? undefined"],
+  ]),
+  ...within("src/tools/jk_addjailuser.ts", DOUBTS, [["passwdByName(one.name) === undefined", "false"]]),
+  ...within("src/declaration/compare/look-user.ts", "e2e/apply-renamed-directory-leaves.test.ts", [
+    ["if (!declared.directory && !isLocal(declared, machine)) return undefined;", ""],
   ]),
   ...within("src/users/other-jail-home.ts", "e2e/older-files-names.test.ts", [
     ["heir.account === undefined;", "true;"],
