@@ -1,6 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { display, quoted } from "../cli/display.ts";
-import { answered, describeError, isReported } from "../cli/error.ts";
+import { answered, describeError, isReported, JailkitError } from "../cli/error.ts";
 import { lockDeclarations } from "../jail/record/jail-lock.ts";
 import { hostUser } from "../system/name-services.ts";
 import { jailOfHome, joinHome, livesIn, splitHome } from "../system/separator.ts";
@@ -19,6 +19,8 @@ import {
 import { createdOf, ONCE_FILE, readOnce, union, writeOnce } from "./once.ts";
 import type { KeptHome, LeftJail, Once, OnceJail, OnceUser } from "./once-shape.ts";
 import { uidOf } from "./once-shape.ts";
+import { placeText } from "./place-of-fault.ts";
+import { declaredHere } from "./read.ts";
 
 /** What was declared once, with the new path of a jail that was moved. Pure. */
 export function withMovedJail(once: Once, from: ByteString, to: ByteString): Once {
@@ -94,6 +96,16 @@ export function planDeclaredMove(from: ByteString, to: ByteString) {
     path: ONCE_FILE,
     follow: () => writeOnce(before, withNewIds(withMovedJail(before, from, to), to)),
   };
+}
+
+/** Throws JailkitError "not-moved" if both paths are declared: one section for both would be there twice, and no run would take the file. */
+export function requireOneSection(from: ByteString, to: ByteString): void {
+  const jails = declaredHere()?.jails;
+  const [old, now] = [jails?.get(from), jails?.get(to)];
+  if (old === undefined || now === undefined) return;
+  const at = ({ path, place }: typeof old) => `[jail ${display(path)}] (${placeText(place)})`;
+  const message = `both paths are declared, ${at(old)} and ${at(now)}: take one of the two sections out first`;
+  throw new JailkitError("not-moved", 1, message);
 }
 
 /** With what identifies a jail and the homes in it, if all of it was copied to another file system. */

@@ -84,7 +84,7 @@ export interface DeclarationFacts {
     account: PasswdEntry | undefined,
   ): FaultText | undefined;
   /** As UidOwners. */
-  readonly uidOwners: Pick<UidOwners, "of" | "had" | "lost" | "nameSince">;
+  readonly uidOwners: Pick<UidOwners, "of" | "had" | "lost" | "nameSince" | "isAtHome">;
   missingHome: typeof missingHome;
   strayFaultOf: typeof strayFaultOf;
   /** Whether a program of this name is found as jk_cp finds it. */

@@ -71,6 +71,12 @@ export class UidOwners {
     return user && uidOf(user);
   };
 
+  /** Whether the home of an account is the directory that is remembered of it. */
+  isAtHome = (account: PasswdEntry): boolean => {
+    const id = this.#onceOf(account.name)?.homeId;
+    return id !== undefined && id === homeIdAnywhere(account);
+  };
+
   /** Who has lost the uid with which it was declared once, which its home belongs to still; undefined if none has. */
   lost = (account: PasswdEntry): LostUid | undefined => {
     const uid = this.#lostUid(account);

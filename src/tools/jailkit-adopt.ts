@@ -11,7 +11,7 @@ import { print, printError, printLine } from "../cli/output.ts";
 import { jsonTextOrNull, problemReport } from "../cli/report.ts";
 import { shellWord } from "../cli/shell-word.ts";
 import { defineTool, type ToolOutput } from "../cli/tool.ts";
-import { planDeclaredMove } from "../declaration/follow-move.ts";
+import { planDeclaredMove, requireOneSection } from "../declaration/follow-move.ts";
 import { remadeError } from "../declaration/remade.ts";
 import { directoryCommand } from "../enter/remedies.ts";
 import { lockDeclarations, lockJails } from "../jail/record/jail-lock.ts";
@@ -193,6 +193,7 @@ function follow(
   using _all = dryRun ? undefined : lockDeclarations(lock);
   using _lock = dryRun ? undefined : lockJails([first.from, first.to], lock);
   const move = dryRun ? first : planMove(first.from, first.to, remadeError);
+  requireOneSection(move.from, move.to);
   const declared = planDeclaredMove(move.from, move.to);
   requireNamed(move, declared !== undefined);
   const files = [...move.files.map(({ path }) => path), ...(declared === undefined ? [] : [declared.path])];

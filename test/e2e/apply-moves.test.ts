@@ -484,6 +484,30 @@ test("who is to leave a jail that was moved to another file system is told so, t
   m.remove(file);
 });
 
+test("a jail that was moved, and is declared at both paths, follows once there is one section for it", () => {
+  const [old, now] = ["/srv/old", "/srv/now"];
+  const file = "/etc/jailkit/jails.d/moved.ini";
+  const jail = (path: string) => `[jail ${path}]\nsections = uidbasics, basicshell\n`;
+  m.write(file, jail(old));
+  m.must(["jailkit", "apply"]);
+  m.must(["mv", old, now]);
+  const text = jail(now) + jail(old);
+  m.write(file, text);
+  const command = ["jailkit", "adopt", "--moved", old, now];
+  for (const options of [["--dry-run"], []]) {
+    const { status, stderr } = m.run([...command, ...options]);
+    const message = `both paths are declared, [jail ${old}] (${file}:3:7) and [jail ${now}] (${file}:1:7): take one of the two sections out first`;
+    expect([status, stderr]).toEqual([1, `jailkit adopt: ${message}\n`]);
+  }
+  expect(m.read(file)).toBe(text);
+  expect(m.read(MEMORY)).not.toContain(`"${now}"`);
+  m.write(file, jail(now));
+  m.must(command);
+  expect([did(m), did(m, "--prune")]).toEqual([[], []]);
+  m.remove(file);
+  expect(linesOf(m, "--prune").status).toBe(0);
+});
+
 describe("a jail that was moved, and is declared at its new path already, is told with what heals", () => {
   const [old, now] = ["/srv/old", "/srv/now"];
   const file = "/etc/jailkit/jails.d/moved.ini";

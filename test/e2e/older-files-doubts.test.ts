@@ -82,6 +82,14 @@ test("the other way: the one of before is meant", () => {
   expect(m.read("/srv/one/etc/passwd")).toContain(`ann:x:${former}:`);
 });
 
+test("one that root has given another uid and another home is in no doubt", () => {
+  declared(user("ann"));
+  sh("usermod -u 7100 -d /srv/one/./home/new -m ann");
+  expect(problems()).toMatchObject([{ code: "home-differs", path: "ann" }]);
+  declared(user("ann", "one", "home = /home/new\n"));
+  expect(m.read("/srv/one/etc/passwd")).toContain("ann:x:7100:");
+});
+
 test("jailkit explain does not put into a jail whom a run tells to be in doubt", () => {
   const [ann, carl] = ["home = /home/carl\n", "home = /home/ann\n"];
   declared(user("ann", "two"), user("carl", "two"));

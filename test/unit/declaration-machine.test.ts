@@ -46,7 +46,13 @@ const facts: DeclarationFacts = {
   hostDirectory: (path) => (path === "/link" ? "/etc" : undefined),
   systemFault: () => undefined,
   keptHome: () => undefined,
-  uidOwners: { of: () => undefined, had: () => undefined, lost: () => undefined, nameSince: () => undefined },
+  uidOwners: {
+    of: () => undefined,
+    had: () => undefined,
+    lost: () => undefined,
+    nameSince: () => undefined,
+    isAtHome: () => false,
+  },
   newJailFault: () => undefined,
   exists: (path) => ["/usr/bin/tool", "/usr/bin/a b", "/link", "/srv/a", "/srv/\xc3\xa4"].includes(path),
   isDirectory: (path) => path === "/usr",
@@ -296,6 +302,7 @@ test("an account of a directory has a uid of its own", () => {
       had: () => undefined,
       lost: () => undefined,
       nameSince: () => undefined,
+      isAtHome: () => false,
     },
   };
   expect(codes(user("other", "directory = 1"), given)).toEqual(["error 1:1 taken"]);

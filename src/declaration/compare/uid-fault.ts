@@ -161,12 +161,12 @@ export function lineUidFault(
   jail: ByteString,
   line: Pick<PasswdEntry, "uid" | "home">,
   account: PasswdEntry,
-  owners: Pick<UidOwners, "of" | "had" | "nameSince">,
+  owners: Pick<UidOwners, "of" | "had" | "nameSince" | "isAtHome">,
 ) {
   const { name, uid, home } = account;
   const had = owners.had(name);
   if (had !== undefined && had !== uid) {
-    const isLost = had === line.uid && owners.of(had, name) === undefined;
+    const isLost = had === line.uid && owners.of(had, name) === undefined && !owners.isAtHome(account);
     return isLost ? otherHomeFault(jail, line, account) : undefined;
   }
   if ([0, uid].includes(line.uid) || uid === 0 || !livesIn(jail, home)) return undefined;
@@ -189,7 +189,7 @@ function otherHomeFault(
 ) {
   const there = joinHome(jail, normalPath(line.home));
   if (!livesIn(jail, home) || isSameHome(home, jail, line.home)) return undefined;
-  if (homeIdOf(there, line.uid) === undefined || homeIdOf(home, uid) === undefined) return undefined;
+  if (homeIdOf(home, uid) === undefined) return undefined;
   const back = `usermod -u ${line.uid} -d ${shellWord(there)} ${operands(name)}`;
   const place = normalPath(home);
   const message = `has the uid ${uid} and the home ${quoted(place)}, and its line in the jail, with another home, has the uid that was declared, ${line.uid}: if it is the account that was declared, give it its own back, with: ${back}; if it is another one, which had this name before, and is meant, declare 'uid = ${uid}'`;

@@ -467,11 +467,11 @@ export const APPLY: readonly Mutant[] = [
     ["takeLinesOut(jail, line ?? user.name)", "takeLinesOut(jail, user.name)"],
   ]),
   ...within("src/declaration/compare/uid-fault.ts", DOUBTS, [
-    ["had === line.uid && owners.of(had, name) === undefined", "false"],
-    ["if (homeIdOf(there, line.uid) === undefined ||", "if (false ||"],
+    ["had === line.uid && owners.of(had, name) === undefined && ", "false && "],
+    [" && !owners.isAtHome(account)", ""],
   ]),
   ...within("src/declaration/compare/uid-fault.ts", "e2e/apply-renamed.test.ts", [
-    ["had === line.uid && owners.of(had, name) === undefined", "had === line.uid"],
+    ["had === line.uid && owners.of(had, name) === undefined &&", "had === line.uid &&"],
   ]),
   ...within("src/declaration/machine-place.ts", DOUBTS, [
     ["line && line.uid !== account.uid ?", "line && false ?"],
