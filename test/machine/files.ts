@@ -22,6 +22,8 @@ export interface MachineFiles {
   /** Makes a directory and those above it; sets mode and owner also of one that is there. */
   mkdir(path: ByteString, options?: FileOptions): void;
   symlink(target: ByteString, path: ByteString): void;
+  /** A second name of what is at `from`; EXDEV where they are on different mounts. */
+  link(from: ByteString, path: ByteString): void;
   /** Where a symbolic link points. */
   readlink(path: ByteString): ByteString;
   chmod(path: ByteString, mode: number): void;
@@ -150,6 +152,10 @@ export function machineFiles(root: number): MachineFiles {
       );
     },
     symlink: (target, path) => inParent(path, (fd, name) => Changes.makeSymlink(target, fd, name)),
+    link: (from, path) =>
+      inParent(from, (fromFd, fromName) =>
+        inParent(path, (fd, name) => Changes.makeLink(fromFd, fromName, fd, name)),
+      ),
     readlink: (path) => inParent(path, (fd, name) => F.readLink(fd, name)),
     chmod: (path, mode) =>
       within(open(path, C.O_RDONLY | C.O_NONBLOCK | C.O_NOCTTY), (fd) => Changes.chmodFd(fd, mode)),
