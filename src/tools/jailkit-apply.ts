@@ -17,6 +17,7 @@ import { DeclarationError } from "../declaration/errors.ts";
 import { faultsOf } from "../declaration/foretell.ts";
 import type { Remembered } from "../declaration/keep.ts";
 import { DECLARATION_FILE } from "../declaration/known-file.ts";
+import { countDeclaredHomes } from "../declaration/known-homes.ts";
 import type { Meanwhile } from "../declaration/meanwhile.ts";
 import { ONCE_FILE } from "../declaration/once.ts";
 import { compileIf, MANY, type PlanOptions, settledPlan } from "../declaration/plan.ts";
@@ -159,6 +160,7 @@ Otherwise a plan is printed, in which + is added, ~ is changed and - is removed.
 What was declared once and is not any more stays, unless --prune is given. No run removes an account that apply did not create; a home stays without --delete-homes.`,
   root: 5,
   async run({ options, operands }) {
+    countDeclaredHomes();
     const { json, check, configDir } = options;
     if (configDir !== undefined && operands.length > 0)
       throw new UsageError("--config-dir is for --check without FILE", 2);

@@ -9,6 +9,7 @@ import { remedyText } from "../cli/report.ts";
 import { defineTool } from "../cli/tool.ts";
 import { CONFIG_DIRECTORY } from "../config/load.ts";
 import { problemLine } from "../config/model.ts";
+import { countDeclaredHomes } from "../declaration/known-homes.ts";
 import { ConfigCheck } from "../lint/check.ts";
 import type { ConfigReport } from "../lint/report-schema.ts";
 
@@ -63,6 +64,7 @@ with the line, a caret under the place, and a remedy below it, indented. The rem
 
 Without findings it prints "no findings" on a terminal, and nothing in a pipe or a file.`,
   run({ options, operands }) {
+    countDeclaredHomes();
     const [command, ...files] = operands;
     if (command !== "check") {
       const given = command === undefined ? "no command" : quoted(command);

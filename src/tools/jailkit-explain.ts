@@ -10,6 +10,7 @@ import { printLine } from "../cli/output.ts";
 import { told } from "../cli/remedy.ts";
 import { defineTool, parseArguments, type ToolOutput } from "../cli/tool.ts";
 import { adviceInstead } from "../declaration/bring.ts";
+import { countDeclaredHomes } from "../declaration/known-homes.ts";
 import { meantHere } from "../declaration/meant-of-lacking.ts";
 import { declaredHere } from "../declaration/read.ts";
 import { WrittenSections } from "../declaration/written-sections.ts";
@@ -209,6 +210,7 @@ export const tool = defineTool({
 
 COMMAND is what a client would ask sshd to run; several words are joined by blanks, as ssh(1) does. Without it the question is about a session without a command. ID is the error id (JK- and eight letters or digits) of a refusal: it is looked up in the logs, and the check is repeated.`,
   run({ options, operands }) {
+    countDeclaredHomes();
     const { mail, su, from } = options;
     const paint = paintFor(options.color, 2);
     if (options.launch) return showReport(launchReport(operands), paint);

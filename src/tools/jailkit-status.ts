@@ -2,6 +2,7 @@ import { UsageError } from "../cli/error.ts";
 import { JSON_OUTPUT } from "../cli/options.ts";
 import { printError, printLine } from "../cli/output.ts";
 import { defineTool } from "../cli/tool.ts";
+import { countDeclaredHomes } from "../declaration/known-homes.ts";
 import { Looks } from "../jail/record/at-work.ts";
 import { findingsOf } from "../status/findings.ts";
 import { gather } from "../status/gather.ts";
@@ -34,6 +35,7 @@ export const tool = defineTool({
   notes: `The page has some 25 lines of at most 80 columns, however many jails there are. "Requested" is the day of the last request of jk_init or jk_cp, and "Changed" that of the last change of the record, by jk_update or another tool, for the jails for which they are first and last (UTC). At most ten findings are shown, the worst first, of as many kinds as there is room for; --json has all of them, with their reasons. COMMAND fixes the finding, or shows the ways to do so.`,
   root: 5,
   run({ operands }) {
+    countDeclaredHomes();
     if (operands.length > 0) throw new UsageError("takes no arguments");
     const { facts, findings } = look();
     const numbers = numbersOf(facts);

@@ -32,6 +32,7 @@ import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
 import { CONFIG_DIRECTORY } from "../config/load.ts";
 import { keptAt } from "../declaration/kept-at.ts";
+import { countDeclaredHomes } from "../declaration/known-homes.ts";
 import { meantHere } from "../declaration/meant-of-lacking.ts";
 import { printedResult, processesFor, readJobs, runJobs, serveJobs } from "../system/jobs.ts";
 
@@ -184,6 +185,7 @@ export const tool = defineTool({
   notes:
     "Without an operand it checks all known jails: those of jk_check.ini, those of users of /etc/passwd, and those with a record.",
   async run({ options, operands }) {
+    countDeclaredHomes();
     if (options.worker) return serveChecks();
     const { json, sarif } = options;
     if (json !== false && sarif) throw new UsageError("give --json or --sarif, not both", 2);

@@ -21,6 +21,7 @@ import { startTool } from "../cli/start.ts";
 import { defineTool } from "../cli/tool.ts";
 import { followAccounts } from "../declaration/follow-move.ts";
 import { formerFault, type KnownUids, uidsHere } from "../declaration/kept-fault.ts";
+import { countDeclaredHomes } from "../declaration/known-homes.ts";
 import { declaredAs, declaredBefore } from "../declaration/meant-of-lacking.ts";
 import { homeTextAdvice } from "../enter/remedies.ts";
 import { examineLogin } from "../explain/examine.ts";
@@ -122,6 +123,7 @@ export const tool = defineTool({
   },
   root: 5,
   run({ options, operands }) {
+    countDeclaredHomes();
     const { jail, rest: names } = jailBeforeUsers(options.jail, operands, 1);
     if (names.length === 0) throw new UsageError("no user was named", 2);
     requireSensible(options, jail);

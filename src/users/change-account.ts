@@ -67,7 +67,7 @@ export function requireSafeMove(
     throw new JailkitError("not-their-home", 1, `${quoted(user.name)} ${message}`, undefined, remedy);
   }
   requireMovable(from, fromPath, user.uid);
-  if (!isVacant(to, toPath) && !isLeftAt(knownPlace(to, toPath))) throw homeExists(to, toPath);
+  if (!isVacant(to, toPath) && !isLeftAt(knownPlace(to, toPath))) throw homeExists(to, toPath, user);
   requireNoneAlong(user, hostPath(from, fromPath), whole);
 }
 

@@ -45,7 +45,7 @@ export function homesBeside(
 }
 
 /** Whether no account of the host, or of the jail, has a directory as its home. */
-function isNobodysHome(root: JailRoot, path: ByteString): boolean {
+export function isNobodysHome(root: JailRoot, path: ByteString): boolean {
   const ofJail = (uid: number) =>
     readJailAccounts(root).users.flatMap(({ name, uid: its, home }) =>
       its === uid ? [{ name, home: hostPath(root, home) }] : [],

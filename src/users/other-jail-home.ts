@@ -14,6 +14,7 @@ import { knownJails } from "../jail/record/registry.ts";
 import { isLocalUser } from "../system/account-tools.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
 import { adviceAt, onlyRootExchanges, onlyRootWrites } from "../system/exchange.ts";
+import { asideCommand } from "../system/free-name.ts";
 import { homeInJail, isSameHome, joinHome, livesIn } from "../system/separator.ts";
 import { accountNamed } from "./jail-side.ts";
 
@@ -27,8 +28,10 @@ export interface OtherJailHome {
   readonly home: ByteString;
   /** On the host. */
   readonly path: ByteString;
-  /** The name of the line that has it; undefined if only its owner tells. */
+  /** The name of the line that has it; undefined if only its owner tells, or what is declared. */
   readonly line: ByteString | undefined;
+  /** What is declared, and what is remembered, tell that it is that of the account. */
+  readonly isSure?: boolean;
 }
 
 type User = Pick<PasswdEntry, "name" | "uid">;
@@ -93,9 +96,13 @@ function homeOfLine(root: JailRoot, line: PasswdEntry) {
   return { there: { jail: root.path, home: joinHome(root.path, home), path, line: line.name }, stat };
 }
 
-/** Whether a line tells that a home is that of the account with its name of now. */
-export const isOwnLine = ({ name }: Pick<PasswdEntry, "name">, { line }: OtherJailHome): boolean =>
-  line === name;
+/** Whether a line tells that a home is that of the account with its name of now, or what else is known does. */
+export const isCertain = ({ name }: Pick<PasswdEntry, "name">, { line, isSure }: OtherJailHome): boolean =>
+  line === name || isSure === true;
+
+/** Of a line it is said that it has the home, also where there is another one. */
+export const isOrMayBe = ({ line }: OtherJailHome, isSure: boolean): "is" | "may be" =>
+  isSure || line !== undefined ? "is" : "may be";
 
 /** What is said of a home in another jail, and the command that lets the account live there again, if it `isSure` that it is that one. */
 export function otherJailAdvice(
@@ -105,20 +112,26 @@ export function otherJailAdvice(
 ): { readonly message: string; readonly advice: string; readonly remedy: Remedy } {
   const { jail, home, path, line } = other;
   const give: Remedy = `usermod -d ${shellWord(home)} ${operands(user.name)}`;
-  if (livesIn(jail, user.home)) return { ...inSameJail(user, other, give), remedy: isSure ? give : "" };
-  const out = takeLinesOut(jail, line ?? user.name);
+  if (livesIn(jail, user.home))
+    return { ...inSameJail(user, other, give, isSure), remedy: isSure ? give : "" };
+  const out =
+    line === undefined
+      ? `give that another name: ${adviceAt(path, asideCommand(path)).advice}`
+      : `take its line out of that jail, in which the home stays: ${takeLinesOut(jail, line)}`;
   return {
-    message: `its home is in another jail, ${quoted(path)}`,
-    advice: `to let the account have that: ${give}; or, if that is not its home any more, take its line out of that jail, in which the home stays: ${out}`,
+    message: `its home ${isOrMayBe(other, isSure)} in another jail, ${quoted(path)}`,
+    advice: `to let the account have that: ${give}; or, if that is not its home any more, ${out}`,
     remedy: isSure ? give : "",
   };
 }
 
 function inSameJail(
   { name, home: own }: Pick<PasswdEntry, "name" | "home">,
-  { jail, home, path, line }: OtherJailHome,
+  other: OtherJailHome,
   give: Remedy,
+  isSure: boolean,
 ) {
+  const { jail, home, path, line } = other;
   const place = hostPath({ path: jail }, homeInJail(own));
   const empty = `or, if that is not its home any more, create an empty one, which belongs to it: ${quoted(place)}`;
   const former = line === name ? undefined : line;
@@ -131,7 +144,7 @@ function inSameJail(
     const rename: Remedy = `usermod -l ${shellWord(former ?? name)} -d ${shellWord(home)} ${operands(name)}`;
     const back = former === undefined ? "" : `to give it its name back, too: ${rename}; `;
     return {
-      message: `its home ${line === undefined ? "may be" : "is"} ${what}, ${of}`,
+      message: `its home ${isOrMayBe(other, isSure)} ${what}, ${of}`,
       advice: `to let the account have that: ${give}; ${back}${empty}`,
     };
   }

@@ -33,7 +33,8 @@ import { below } from "../system/mountinfo.ts";
 import { dirsEqual, livesIn, splitHome } from "../system/separator.ts";
 import { recall } from "./account-record.ts";
 import { homesBeside } from "./home-beside.ts";
-import { homesInOthers, isOwnLine, type OtherJailHome, otherJailAdvice } from "./other-jail-home.ts";
+import { homesWhereKnown } from "./known-homes.ts";
+import { homesInOthers, isCertain, type OtherJailHome, otherJailAdvice } from "./other-jail-home.ts";
 
 /**
  * As whoseHome, of a path of the host; accounts that only the jail has count, too. `own`: the name of one that does not: what is
@@ -117,15 +118,19 @@ function findInOther(user: Pick<PasswdEntry, "name" | "uid" | "home">, root: Jai
   if (answered(() => isVacant(root, home)) !== true) return undefined;
   const [other, ...more] = homesInstead(user, root, home);
   if (other === undefined) return undefined;
-  const isOnly = more.length === 0 && isOwnLine(user, other);
+  const isOnly = more.length === 0 && isCertain(user, other);
   return { path: other.path, isAside: false, isNoted: false, other: { ...other, isOnly } };
 }
 
-/** The homes that an account may have where its own is not there: in its jail, and in others. */
-export const homesInstead = (user: Pick<PasswdEntry, "name" | "uid">, root: JailRoot, home: ByteString) => [
-  ...homesBeside(user, root, home),
-  ...homesInOthers(user, root, home),
-];
+/**
+ * The homes that an account may have where its own is not there: in its jail, and in others; those that no line has, but what is
+ * declared, come first.
+ */
+export function homesInstead(user: Pick<PasswdEntry, "name" | "uid">, root: JailRoot, home: ByteString) {
+  const found = [...homesBeside(user, root, home), ...homesInOthers(user, root, home)];
+  const known = homesWhereKnown(user, root, home);
+  return [...known.filter(({ path }) => !found.some((one) => one.path === path)), ...found];
+}
 
 /** What is said of a home that is elsewhere, printable, and the command that moves it into the jail, or "". */
 export function elsewhereAdvice(

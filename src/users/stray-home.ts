@@ -5,14 +5,13 @@ import { readJailAccounts } from "../jail/accounts/accounts.ts";
 import { mountRemedy } from "../jail/fs/unmounted.ts";
 import { hostPath, openJailRoot } from "../jail/fs/walk.ts";
 import type { PasswdEntry } from "../system/accounts.ts";
-import { jailOfHome, livesIn, splitHome } from "../system/separator.ts";
+import { jailOfHome, splitHome } from "../system/separator.ts";
 import { ownLine } from "./jail-side.ts";
-import { homesInOthers, isOwnLine, type OtherJailHome, otherJailAdvice } from "./other-jail-home.ts";
+import { homesInOthers, isCertain, type OtherJailHome, otherJailAdvice } from "./other-jail-home.ts";
 import { homeElsewhere, homesInstead } from "./own-home.ts";
 
-/** What tells that the home of an account of a jail is, or may be, in another jail. */
+/** What tells that the home of an account of a jail which has one may be in another jail. */
 const WHY = {
-  missing: "which is not there: its home is",
   "no-line": "and no line in that jail: its home may be",
   both: "and a line and a home, which may be the one that is meant,",
 } as const;
@@ -20,7 +19,7 @@ const WHY = {
 /** The home of an account of a jail that is, or may be, in another jail. */
 export interface StrayHome {
   readonly other: OtherJailHome;
-  readonly why: keyof typeof WHY;
+  readonly why: keyof typeof WHY | "missing";
   /** There is no other one. */
   readonly isSure: boolean;
 }
@@ -46,7 +45,7 @@ export function strayHome(user: PasswdEntry, known: AskKnown = () => undefined):
     const other = others.find((one) => known(one) !== undefined) ?? others[0];
     if (other === undefined) return undefined;
     const isLast = known(other) === "last";
-    const isOnly = others.length === 1 && isOwnLine(user, other);
+    const isOnly = others.length === 1 && isCertain(user, other);
     if (lacking !== undefined) return { other, why: "missing", isSure: isLast || isOnly };
     if (ownLine(readJailAccounts(root), user)?.uid !== user.uid)
       return { other, why: "no-line", isSure: isLast };
@@ -61,9 +60,10 @@ export const strayAdvice = (user: PasswdEntry, { other, isSure }: StrayHome) =>
 /** Why an account with such a home gets nothing in its jail, printable after its name, and the command that helps, if there is one. */
 export function strayFault(user: PasswdEntry, stray: StrayHome) {
   const { message, advice, remedy } = strayAdvice(user, stray);
-  const why = livesIn(stray.other.jail, user.home)
-    ? `which is not there: ${message}`
-    : `${WHY[stray.why]} in another jail, ${quoted(stray.other.path)}`;
+  const why =
+    stray.why === "missing"
+      ? `which is not there: ${message}`
+      : `${WHY[stray.why]} in another jail, ${quoted(stray.other.path)}`;
   const text = `has the home ${quoted(user.home)}, ${why}; ${advice}`;
   return { code: "home-elsewhere", message: text, remedy: remedy || undefined } as const;
 }

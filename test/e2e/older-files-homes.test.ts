@@ -1,5 +1,5 @@
 /** Older files have come back, and the home of a user is in another place than they say: nothing makes an empty one, or gives it away. */
-import { afterEach, beforeEach, expect, setDefaultTimeout, test } from "bun:test";
+import { afterEach, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import { REPORT_SCHEMAS } from "../../build/schemas.ts";
 import { explainReportSchema } from "../../src/explain/report-schema.ts";
 import { configReportSchema } from "../../src/lint/report-schema.ts";
@@ -150,6 +150,76 @@ test("a jail that was moved, and its files of before: its users have their homes
   expectLetter("jailkit apply");
   typeAll(0);
   expect(login("ann")).toBe(LETTER);
+});
+
+describe("an account that was moved to another jail, with its home", () => {
+  const TWO = "/srv/two";
+  const HERE = `${TWO}/home/ann`;
+  const inTwo = `[jail ${TWO}]\nsections = uidbasics, basicshell\n`;
+
+  beforeEach(() => {
+    m.write(FILE, inTwo + declared(user("ann"), user("bob")));
+    sh(`jailkit apply; cp -a ${TWO}/etc/passwd /root/bk/two-passwd; cp -a ${FILE} /var/lib/jailkit /root/bk`);
+    sh("jk_jailuser --unjail -m -s /usr/sbin/nologin ann");
+    m.write(FILE, inTwo + declared(user("ann").replace(ONE, TWO), user("bob")));
+    sh("jailkit apply --prune; jailkit apply --prune");
+  });
+  const back = (letters: string) => {
+    for (const one of letters) sh(BACK[one] ?? "");
+    sh(`cp -a /root/bk/two-passwd ${TWO}/etc/passwd`);
+  };
+
+  test.each(["pj", "pjd", "pjm"] as const)(
+    "no line is left of it, and these have come back: %p",
+    (letters) => {
+      back(letters);
+      const all = told();
+      const GIVES = `usermod -d ${TWO}/./home/ann ann`;
+      expect(all.filter(([, remedy]) => MAKES.test(remedy) || remedy.includes("--unjail"))).toEqual([]);
+      // Its section alone tells, or which directory it was, by what is remembered.
+      const pages = { pj: "status check apply config explain", pjd: "status check apply explain", pjm: "" };
+      const telling = Map.groupBy(all, ([page]) => page).entries();
+      const found = telling.flatMap(([page, some]) => (some.some(([, one]) => one === GIVES) ? [page] : []));
+      expect([...found].join(" ")).toBe(pages[letters]);
+      if (letters === "pjm") sh(GIVES);
+      m.run(["jailkit", "apply"]);
+      expectLetter("jailkit apply");
+      typeAll(0);
+      expect(login("ann")).toBe(LETTER);
+    },
+  );
+
+  test("a copy of it, another account's, or an older one that has a home now, is not given to it", () => {
+    // Restored by root, it is another directory: who knows of which day.
+    sh(`cp -a ${HERE} ${HERE}.copy; rm -r ${HERE}; mv ${HERE}.copy ${HERE}`);
+    back("pj");
+    const [problem] = linesOf(m).summary.problems;
+    expect([problem?.code, problem?.remedy]).toEqual(["home-elsewhere", null]);
+    expect(problem?.message).toContain(
+      `its home may be in another jail, '${HERE}'; to let the account have that: usermod -d ${TWO}/./home/ann ann; or, if that is not its home any more, give that another name: mv -nT ${HERE} ${HERE}.old`,
+    );
+    expect(told().filter(([, remedy]) => MAKES.test(remedy))).toEqual([]);
+    sh(`chown bob ${HERE}`);
+    expect(told().filter(([, remedy]) => remedy.startsWith("usermod -d"))).toEqual([]);
+    sh(`chown ann ${HERE}; useradd -M -o -u 1999 -d ${TWO}/./home/ann eve`);
+    expect(told().filter(([, remedy]) => remedy.startsWith("usermod -d"))).toEqual([]);
+  });
+
+  test("somebody has made an empty one in its former jail: nothing sets aside the one with the data", () => {
+    back("pj");
+    sh(`install -d -o ann -g users -m 0700 ${ONE}/home/ann`);
+    for (let round = 0; round < 3; round++) {
+      for (const { remedy } of linesOf(m).summary.problems) if (remedy) typeRemedy(m, remedy);
+      expect(sh(`cat ${HERE}/letter`)).toBe("of ann\n");
+    }
+    const [problem] = linesOf(m).summary.problems;
+    const GIVES = `usermod -d ${TWO}/./home/ann ann`;
+    expect([problem?.code, problem?.remedy]).toEqual(["home-exists", null]);
+    expect(problem?.message).toContain(`it belongs to 'ann': if that is its home: ${GIVES}; if not, keep it`);
+    sh(GIVES);
+    expect(linesOf(m).status).toBe(0);
+    expect(login("ann")).toBe(LETTER);
+  });
 });
 
 test("an account whose uid was changed, and a whole backup of before: its home is not set aside, nor its line changed", () => {

@@ -7,11 +7,13 @@ import { lookAt } from "../../../ffi/stat-keys.ts";
 import { quoted } from "../../cli/display.ts";
 import { answered, describeError, isReported, JailkitError } from "../../cli/error.ts";
 import { octal } from "../../cli/octal.ts";
-import { shellWord } from "../../cli/shell-word.ts";
+import { operands, shellWord } from "../../cli/shell-word.ts";
+import type { PasswdEntry } from "../../system/accounts.ts";
 import { adviceAt } from "../../system/exchange.ts";
 import { asideCommand } from "../../system/free-name.ts";
 import { isSomebodys, livingOwner, unlessHomeOf } from "../../system/home-owner.ts";
 import { below, ownMounts } from "../../system/mountinfo.ts";
+import { joinHome } from "../../system/separator.ts";
 import { nameError, type Original, withOriginal } from "./home-fill.ts";
 import { HomeThread } from "./home-pass.ts";
 import { mountPoint, namesOfFiles, pathIn, sizesIn, walkHome } from "./home-scan.ts";
@@ -80,8 +82,23 @@ export function sizesToCopy(
   }));
 }
 
-/** The error for a new home that exists. */
-export function homeExists(root: JailRoot, to: ByteString): JailkitError {
+/** What to do about a directory of the same user there, as after an older passwd(5) has come back. */
+function ownInstead(
+  root: JailRoot,
+  to: ByteString,
+  { name }: Pick<PasswdEntry, "name">,
+  keep: string,
+): string {
+  const give = `usermod -d ${shellWord(joinHome(root.path, to))} ${operands(name)}`;
+  return `it belongs to ${quoted(name)}: if that is its home: ${give}; if not, ${keep}`;
+}
+
+/** The error for a new home that exists. `user`: whose it would be. */
+export function homeExists(
+  root: JailRoot,
+  to: ByteString,
+  user?: Pick<PasswdEntry, "name" | "uid">,
+): JailkitError {
   const place = hostPath(root, to);
   const { advice, remedy } = adviceAt(place, asideCommand(place));
   const keep = `keep it under another name: ${advice}`;
@@ -89,7 +106,9 @@ export function homeExists(root: JailRoot, to: ByteString): JailkitError {
   // No program sets aside what may be the home of somebody, also of one who is gone.
   const home = stat && isSomebodys(stat) ? stat : undefined;
   const owner = home && livingOwner(home);
-  const what = owner === undefined ? keep : unlessHomeOf(owner, keep);
+  const isOwn = user !== undefined && home?.uid === user.uid && root.isJail;
+  const own = isOwn ? ownInstead(root, to, user, keep) : undefined;
+  const what = own ?? (owner === undefined ? keep : unlessHomeOf(owner, keep));
   const message = `${quoted(place)} exists already: ${what}`;
   return new JailkitError("home-exists", 1, message, undefined, home === undefined ? remedy : undefined);
 }

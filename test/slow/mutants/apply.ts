@@ -464,7 +464,14 @@ export const APPLY: readonly Mutant[] = [
   ]),
   ...within("src/users/own-home.ts", "e2e/apply-moved-user.test.ts", [[" ?? findInOther(user, root)", ""]]),
   ...within("src/users/other-jail-home.ts", "e2e/apply-moved-user.test.ts", [
-    ["takeLinesOut(jail, line ?? user.name)", "takeLinesOut(jail, user.name)"],
+    ["takeLinesOut(jail, line)}", "takeLinesOut(jail, user.name)}"],
+  ]),
+  ...within("src/users/known-homes.ts", "e2e/older-files-homes.test.ts", [
+    ["if (isTheirs ||", "if ("],
+    [" || stat.uid !== uid", ""],
+  ]),
+  ...within("src/declaration/known-homes.ts", "e2e/older-files-homes.test.ts", [
+    ["once.homeId !== undefined", "once.homeId === undefined"],
   ]),
   ...within("src/declaration/compare/uid-fault.ts", DOUBTS, [
     ["had === line.uid && owners.of(had, name) === undefined && ", "false && "],
