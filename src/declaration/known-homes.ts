@@ -43,7 +43,7 @@ function placesOf(
   const places = [declared, before].filter((one) => one !== undefined);
   return places
     .filter((one, index) => index === 0 || !isSame(places[0], one))
-    .map((place) => ({ ...place, isSure: () => isSure(place) }));
+    .map((place) => ({ ...place, isDeclared: place === declared, isSure: () => isSure(place) }));
 }
 
 /**

@@ -1,5 +1,6 @@
 import type { ByteString } from "../../ffi/bytes.ts";
 import { answered } from "../cli/error.ts";
+import { readJailAccounts } from "../jail/accounts/accounts.ts";
 import { lookUp } from "../jail/fs/look.ts";
 import { hostPath, isDirectory, type JailRoot, openJailRoot } from "../jail/fs/walk.ts";
 import { isLocalUser } from "../system/account-tools.ts";
@@ -8,6 +9,7 @@ import { onlyRootExchanges } from "../system/exchange.ts";
 import { localUsers } from "../system/flat-accounts.ts";
 import { isSameHome, joinHome } from "../system/separator.ts";
 import { isNobodysHome } from "./home-beside.ts";
+import { ownLine } from "./jail-side.ts";
 import type { OtherJailHome } from "./other-jail-home.ts";
 
 // An older passwd(5) may have come back with the older files of the jails: no line tells then where the home of an account is.
@@ -17,6 +19,8 @@ export interface KnownPlace {
   readonly jail: ByteString;
   /** As the jail sees it, without detours. */
   readonly home: ByteString;
+  /** It is so declared now. */
+  readonly isDeclared: boolean;
   /** Whether a directory of the account there is certainly its home. */
   readonly isSure: () => boolean;
 }
@@ -34,9 +38,14 @@ export const countPlaces = (ask: AskPlaces): void => {
 /** The homes that belong to an account, and to nobody else, where a declaration has, or had, them; but for `home` in the jail `root`. */
 export function homesWhereKnown(user: User, root: JailRoot, home: ByteString): readonly OtherJailHome[] {
   if (user.uid === 0) return [];
-  const places = asked(user).filter((one) => one.jail !== root.path || one.home !== home);
+  const isHere = (one: KnownPlace) => one.jail === root.path && one.home === home;
+  const all = asked(user);
+  const places = all.filter((one) => !isHere(one));
   // The others are where their directory says.
   if (places.length === 0 || !isLocalUser(user.name)) return [];
+  // One that is to be here, and never was: somebody has taken out the line that told of its home of before.
+  const isToBe = all.some((one) => isHere(one) && one.isDeclared);
+  if (isToBe && ownLine(readJailAccounts(root), user)?.uid !== user.uid) return [];
   return places.flatMap((place) => answered(() => homeAt(user, place)) ?? []);
 }
 
