@@ -1,18 +1,12 @@
 import type { ByteString } from "../../../ffi/bytes.ts";
-import { normalPath } from "../../../ffi/paths.ts";
 import { answered } from "../../cli/error.ts";
-import { findEntry } from "../../config/model.ts";
-import { isLocalUser } from "../../system/account-tools.ts";
 import type { PasswdEntry } from "../../system/accounts.ts";
-import { homeInJail, isSameHome, normalHome } from "../../system/separator.ts";
 import type { FaultText } from "../change.ts";
-import { isOfOtherDay } from "../creating.ts";
-import { hasHome, homeOwners, MAY_BE_OTHER } from "../ids.ts";
-import type { Declaration, DeclaredUser } from "../model.ts";
-import { asOfDirectory, leftJails, notCreated, policiesIn, union, withFormer } from "../once.ts";
-import { type Once, type OnceUser, recordedNameOf, uidOf } from "../once-shape.ts";
-import { ByFormerName } from "./by-former-name.ts";
-import { formerName, isHere } from "./former-name.ts";
+import { homeOwners } from "../ids.ts";
+import type { Declaration } from "../model.ts";
+import type { Once, OnceUser } from "../once-shape.ts";
+import { ByFormerName, type Former } from "./by-former-name.ts";
+import { follow, isFree, type Meant, nameFormer, saysWhich } from "./follow-names.ts";
 import {
   hasDeclaredHome,
   isOfFormer,
@@ -28,8 +22,6 @@ import {
 import { type Accounts, type Moved, movedFrom, togetherIn } from "./other-names.ts";
 
 // usermod(8) can give an account the name of another one: then a name tells nothing of what was declared, and the uid does.
-
-type Meant = Pick<DeclaredUser, "name" | "jail" | "uid" | "home" | "directory" | "place">;
 
 interface World {
   /** What is declared, all of it. */
@@ -49,10 +41,7 @@ export interface Followed {
 }
 
 /** An account under a name that nobody declares. `by`: as lostNameFault. */
-export interface Other {
-  readonly account: PasswdEntry;
-  readonly by: "uid" | "name";
-}
+export type Other = Former | { readonly account: PasswdEntry; readonly by: "uid" };
 
 /** The accounts with other names. */
 class Exchanged {
@@ -107,10 +96,10 @@ class Exchanged {
   othersOf(user: Meant, declared: AskDeclared): Other[] {
     const other = this.#otherOf(user, declared);
     if (other !== undefined) return [{ account: other, by: "uid" }];
-    return this.#renamedSince(user, declared).map((account) => ({ account, by: "name" }));
+    return this.#renamedSince(user, declared);
   }
 
-  /** Those that its name tells, by which they were declared before. */
+  /** Those that its name tells, by which they were declared before, or its home, which they had by a name that nobody has. */
   #renamedSince = (user: Meant, declared: AskDeclared) =>
     this.#formerly.of(user, (name) => declared(name) !== undefined);
 
@@ -150,11 +139,11 @@ class Exchanged {
       : lostNameFault(user, other, { ...found, by: known === undefined ? "uid" : "uid and home" });
   }
 
-  /** The same if only its name of before tells of the account. */
+  /** The same if only its name of before tells of the account, or its home of before. */
   #renamedBefore(user: Meant, declared: AskDeclared): FaultText | undefined {
     const [other] = this.#renamedSince(user, declared);
     const now = answered(() => this.accounts.userByName(user.name));
-    return other && lostNameFault(user, other, { now, by: "name" });
+    return other && lostNameFault(user, other.account, { now, by: other.by });
   }
 }
 
@@ -185,110 +174,29 @@ export function withExchanged(before: Once, { declarations, leaving, accounts }:
   // That is a declared user, of whom withRenamed does not know that it is this one.
   const moved = exchanged.moved.filter(({ account: { name } }) => known.has(name) || !declared.has(name));
   const doubts = new Map<ByteString, FaultText>();
+  const byHome = new Map<ByteString, Former>();
   const declaredUser = (name: ByteString) => declared.get(name);
+  const othersOf = (user: Meant) => exchanged.othersOf(user, declaredUser);
   for (const user of declared.values()) {
     const doubt = exchanged.doubt(user, declaredUser);
+    const [other] = doubt === undefined ? [] : othersOf(user);
     if (doubt !== undefined) doubts.set(user.name, doubt);
+    if (other?.by === "home") byHome.set(user.name, other);
   }
-  const othersOf = (user: Meant) => exchanged.othersOf(user, declaredUser);
-  if (moved.length === 0) return { before, doubts, othersOf };
+  if (moved.length === 0 && byHome.size === 0) return { before, doubts, othersOf };
   const users = new Map(known);
-  const state = { users, known, declared, leaving: leaving() };
+  const state = { users, known, declared, leaving: leaving(), byHome };
   for (const group of togetherIn(moved)) {
     const names = new Set(group.flatMap(({ once, account }) => [once.name, account.name]));
-    const unclear = [...names].flatMap((name) => (doubts.has(name) ? (declared.get(name) ?? []) : []));
+    // The names that the others have by now are known.
+    const unclear = [...names].flatMap((name) =>
+      doubts.has(name) && !byHome.has(name) ? (declared.get(name) ?? []) : [],
+    );
     const isClear = unclear.length === 0 && group.every((one) => isFree(one, state));
     if (isClear) follow(group, state);
     for (const one of isClear ? [] : group)
       if (state.leaving.has(one.once.name)) doubts.set(one.once.name, staysFault(one, unclear[0]));
   }
+  for (const [name, former] of byHome) nameFormer(name, former, state);
   return { before: { ...before, users: [...users.values()] }, doubts, othersOf };
-}
-
-/**
- * Whether a section says that it means the account which has its name now: by the uid, or by the home, if that is written since,
- * or has stayed as it was when that account had another name. `before`: whom the section meant last.
- */
-function saysWhich(
-  { uid, jail, home, directory, place: { section } }: Meant,
-  { account, once }: Moved,
-  before: OnceUser,
-): boolean {
-  if (directory) return true;
-  if (uid !== undefined) return uid === account.uid;
-  const isHere = homeInJail(account.home) === normalPath(home) && before.createdHome !== account.home;
-  const isWhere = once.createdHome === account.home && isSameHome(account.home, jail, home);
-  return isHere && (findEntry(section, "home") !== undefined || isWhere);
-}
-
-interface Users {
-  /** Gets them. */
-  readonly users: Map<ByteString, OnceUser>;
-  readonly known: ReadonlyMap<ByteString, OnceUser>;
-  readonly declared: ReadonlyMap<ByteString, DeclaredUser>;
-  readonly leaving: ReadonlySet<ByteString>;
-}
-
-/** Whether what is known of the new name of an account belongs to one that has another name, too, or is declared. */
-function isFree({ once, account: { name } }: Moved, { known, declared, leaving }: Users): boolean {
-  const other = known.get(name);
-  const isLeaving = leaving.has(name) && other !== undefined && uidOf(other) !== undefined;
-  return !leaving.has(once.name) || other === undefined || declared.has(name) || isLeaving;
-}
-
-/** Gives what is known of accounts to the names that they have. */
-function follow(group: readonly Moved[], { users, known, declared, leaving }: Users): void {
-  const named = new Set(group.map(({ account }) => account.name));
-  for (const { once, account } of group)
-    if (leaving.has(once.name) && !named.has(once.name)) users.set(once.name, formerName(once, account));
-  for (const { once, account } of group) {
-    const before = known.get(account.name);
-    const former = declared.get(once.name);
-    const isOther = former !== undefined && (named.has(once.name) || meansOther(former, account));
-    const isGone = leaving.has(once.name) || isOther;
-    const section = declared.get(account.name);
-    if (section !== undefined && before !== undefined) {
-      // Another account has what is known of this name, or nobody.
-      const isMeant = !section.directory && saysWhich(section, { once, account }, before);
-      const own = isMeant ? { ...asNamed(once, account, before), file: before.file } : before;
-      const meant = withAccess(own, before);
-      users.set(account.name, withAccess(meant, once));
-    }
-    // A section that has no other account may mean it.
-    else if (isGone && (before === undefined || leaving.has(account.name)))
-      users.set(account.name, asNamed(once, account, before));
-  }
-}
-
-/** A user with what was given to the account under another name. */
-const withAccess = (user: OnceUser, { groups, groupIds, keys }: OnceUser): OnceUser => ({
-  ...user,
-  ...{ groups: union(user.groups, groups), groupIds: [...user.groupIds, ...groupIds] },
-  keys: union(user.keys, keys),
-});
-
-/** The user of an account with another name, of which something may be known: its line, and its rights. */
-function asNamed(known: OnceUser, account: PasswdEntry, before: OnceUser | undefined): OnceUser {
-  const isSame = account.uid === uidOf(known);
-  const here = isSame ? known : { ...notCreated(known), uid: account.uid };
-  const once = isLocalUser(account.name) ? here : asOfDirectory(known);
-  const { jail, created, createdDay } = once;
-  const { name, home } = account;
-  const createdHome = created === undefined ? undefined : normalHome(home);
-  const isKnown = known.directory || (hasHome(account, once.homeId) && !isOfOtherDay(name, createdDay));
-  const policies = before === undefined ? [] : policiesIn(jail, before);
-  return {
-    ...once,
-    ...(isKnown ? { createdHome } : { homeId: MAY_BE_OTHER, createdDay: undefined }),
-    ...{
-      name,
-      recordedAs: isSame ? recordedNameOf(once) : undefined,
-      limited: true,
-      policy: policies.includes(true),
-      otherPolicy: policies.includes(false),
-      formerly: withFormer(known, name),
-    },
-    left: before === undefined ? [] : leftJails(jail, before),
-    keys: !known.directory || isHere(once, account) ? once.keys : [],
-  };
 }

@@ -108,18 +108,21 @@ export function renamedOwner(
 
 /**
  * Why it is not known which account a section means. `other`: the account of before, or what may be that, as only the uid tells,
- * or a name of before. `now`: the one that has the name.
+ * or a name or a home of before. `now`: the one that has the name.
  */
 export function lostNameFault(
   user: Named,
   other: PasswdEntry,
-  { by, now }: { readonly by: "uid and home" | "uid" | "name"; readonly now: PasswdEntry | undefined },
+  {
+    by,
+    now,
+  }: { readonly by: "uid and home" | "uid" | "name" | "home"; readonly now: PasswdEntry | undefined },
 ): FaultText {
   const header = quoted(`[user ${user.name}]`);
   const isLikely = by !== "uid and home";
   const is = isLikely ? "may be" : "is";
-  const sign =
-    by === "name" ? "its name of before" : `its uid ${other.uid}${isLikely ? "" : " and its home"}`;
+  const isBefore = by === "name" || by === "home";
+  const sign = isBefore ? `its ${by} of before` : `its uid ${other.uid}${isLikely ? "" : " and its home"}`;
   const another = now === undefined ? "" : ", and another one has this name";
   const which = now === undefined ? "another uid with the key 'uid'" : quoted(`uid = ${now.uid}`);
   const there = isLikely && !user.directory ? jailOfHome(other.home) : undefined;

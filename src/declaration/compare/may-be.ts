@@ -42,8 +42,8 @@ export class MayBe {
     const user = this.userOf(account);
     if (user === undefined) return undefined;
     const other = this.#found().byName.get(account.name);
-    const uid = other?.by === "name" ? "name of before" : `uid ${account.uid}`;
-    const by = other === undefined ? `home ${quoted(homeInJail(account.home))}` : uid;
+    const how = other === undefined || other.by === "uid" ? `uid ${account.uid}` : `${other.by} of before`;
+    const by = other === undefined ? `home ${quoted(homeInJail(account.home))}` : how;
     const { file, line } = user.place;
     const message = `${quoted(`[user ${user.name}]`)} of ${quoted(file)}, line ${line}, may mean this account, by its ${by}`;
     return { code: "doubtful-account", message };

@@ -268,8 +268,10 @@ export const APPLY: readonly Mutant[] = [
     ["if (damaged.length === 0 &&", "if (false &&"],
   ]),
   ...within("src/declaration/compare/exchanged.ts", "e2e/apply-exchanged-names.test.ts", [
-    ["if (uid !== undefined) return uid === account.uid;", "if (uid !== undefined) return true;"],
     ["unclear.length === 0 && ", ""],
+  ]),
+  ...within("src/declaration/compare/follow-names.ts", "e2e/apply-exchanged-names.test.ts", [
+    ["if (uid !== undefined) return uid === account.uid;", "if (uid !== undefined) return true;"],
     ["hasHome(account, once.homeId) && !", "!"],
     ["users.set(account.name, withAccess(meant, once));", "continue;"],
     [" && other !== undefined && uidOf(other) !== undefined", ""],
@@ -280,6 +282,8 @@ export const APPLY: readonly Mutant[] = [
     ["known ?? answered(() => perhapsOf(once, this.accounts))", "known"],
     [" || meansOther(user, other));", ");"],
     ["known !== undefined && found.now === undefined", "found.now === undefined"],
+  ]),
+  ...within("src/declaration/compare/follow-names.ts", RENAMED_LIMITS, [
     ["(named.has(once.name) || meansOther(former, account))", "named.has(once.name)"],
   ]),
   ...within("src/declaration/compare/exchanged.ts", "e2e/apply-renamed.test.ts", [
@@ -337,16 +341,16 @@ export const APPLY: readonly Mutant[] = [
     ["formerly === undefined || baseName(home) === user.name", "false"],
   ]),
   ...within("src/declaration/compare/by-former-name.ts", OLDER_NAMES, [
-    ["isDeclared(once.name) ? undefined :", ""],
-    ["isIt && !meansOther(user, account) ?", "isIt ?"],
+    ["!isDeclared(account.name) && ", ""],
+    [" && !meansOther(user, account)", ""],
     ["account !== undefined && (directory", "(directory"],
     [" || isSameHome(account.home, jail, home));", " || true);"],
   ]),
   ...within("src/declaration/compare/exchanged.ts", OLDER_NAMES, [
-    ['return this.#renamedSince(user, declared).map((account) => ({ account, by: "name" }));', "return [];"],
+    ["return this.#renamedSince(user, declared);", "return [];"],
     ["return other && lostNameFault", "return undefined && lostNameFault"],
-    [" || isWhere)", ")"],
   ]),
+  ...within("src/declaration/compare/follow-names.ts", OLDER_NAMES, [[" || isWhere)", ")"]]),
   ...within("src/declaration/compare/home-differs.ts", OLDER_NAMES, [
     ["if (holder !== undefined) {", "if (false) {"],
   ]),
@@ -377,7 +381,7 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/renamed.ts", RENAMED_LEAVES, [
     ["before.created === undefined ? recordedNameOf(now) : undefined", "undefined"],
   ]),
-  ...within("src/declaration/compare/exchanged.ts", RENAMED_LEAVES, [
+  ...within("src/declaration/compare/follow-names.ts", RENAMED_LEAVES, [
     ["isSame ? recordedNameOf(once) : undefined", "undefined"],
   ]),
   ...within("src/declaration/compare/former-name.ts", RENAMED_LEAVES, [["uid: once.uid,", ""]]),
@@ -389,7 +393,7 @@ export const APPLY: readonly Mutant[] = [
     ["hasUid && once.directory === directory ?", "once.directory === directory ?"],
     ["if (now.created === undefined) names", "if (one.created === undefined) names"],
   ]),
-  ...within("src/declaration/compare/exchanged.ts", INTO_DIRECTORY, [
+  ...within("src/declaration/compare/follow-names.ts", INTO_DIRECTORY, [
     ["isLocalUser(account.name) ? here : asOfDirectory(known)", "here"],
   ]),
   ...within("src/declaration/compare/lost-name.ts", INTO_DIRECTORY, [
@@ -427,6 +431,8 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/declaration/compare/exchanged.ts", LEAVES_THERE, [
     ["account.name === name && !once.directory", "account.name === name"],
     ["user.directory ? known === undefined : once.directory", "user.directory"],
+  ]),
+  ...within("src/declaration/compare/follow-names.ts", LEAVES_THERE, [
     ["known.directory || (", "("],
     ["!known.directory || isHere(once, account)", "true"],
   ]),
