@@ -204,13 +204,18 @@ function restore(healed: boolean): void {
     `cd /; for each in host etc queue proc; do umount ${JAIL}/var/$each; done; umount ${JAIL}/opt/live`,
   ]);
   const how = healed ? [] : ["--checksum"];
-  for (const path of KEPT) m.must(["rsync", "-aHAX", "--delete", ...how, `/root/kept${path}/`, `${path}/`]);
+  const kept = KEPT.map((path) => `/root/kept/.${path}`);
+  m.must(["rsync", "-aHAXR", "--no-implied-dirs", "--delete", ...how, ...kept, "/"]);
 }
 
 beforeAll(async () => {
   m = await openMachine({ under: "ours" });
   m.remove("/var/lib/jailkit");
-  // Whatever the faults below are about, and little more: each is looked for several times.
+  // Whatever the faults below are about, and little more, without the 2,000 files of vim: each is looked for several times.
+  const sections = m.read("/etc/jailkit/jk_init.ini");
+  const shorter = sections.replace("basicshell, file, midnightcommander, editors", "basicshell");
+  expect(shorter).not.toBe(sections);
+  m.write("/etc/jailkit/jk_init.ini", shorter);
   makeJail(m, ["basicshell", "extendedshell", "rsync", "terminfo"]);
   m.must(["jk_cp", "--remove", "-j", JAIL, "/usr/bin/su", "/usr/bin/mount"]);
   for (const path of KEPT) m.must(["rsync", "-aHAX", "--mkpath", `${path}/`, `/root/kept${path}/`]);
