@@ -104,7 +104,8 @@ export const QUESTIONS: readonly string[][] = [
 ];
 
 function kept(m: Machine): { names: string[]; shells: string[] } {
-  const names = Object.keys(m.snapshot(JAIL)).filter((name) => SYSTEM.test(name));
+  const { stdout } = m.must(["find", JAIL, "-printf", "%P\\n"]);
+  const names = stdout.split("\n").filter((name) => SYSTEM.test(name));
   const shells = ["/etc/passwd", `${JAIL}/etc/passwd`].flatMap((file) =>
     [SHELL_USER, LIMITED_USER, GUEST].map((name) => {
       const line = m.exists(file) ? (new RegExp(`^${name}:.*$`, "m").exec(m.read(file))?.[0] ?? "") : "";
