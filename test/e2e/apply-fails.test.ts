@@ -123,10 +123,6 @@ function begin(...lines: string[]): void {
   m.must(["usermod", "-s", "/usr/sbin/nologin", "locked"]);
 }
 
-beforeEach(() => {
-  begin("proc = yes", "log_socket = yes");
-});
-
 afterEach(async () => {
   session?.end();
   await session?.ended;
@@ -216,6 +212,10 @@ const waitsOf = ({ changes }: Pick<Run, "changes">) =>
   new Set(changes.flatMap(({ status, waits }) => (status === "not-done" ? [waits] : [])));
 
 describe("something of the jail fails", () => {
+  beforeEach(() => {
+    begin("proc = yes", "log_socket = yes");
+  });
+
   test("that takes something away: a process is in its proc", async () => {
     session = m.start(["sh", "-c", `cd ${J}/proc && echo there && exec cat`], { user: "wider" });
     await session.until(({ stdout }) => (stdout.includes("there") ? true : undefined));
@@ -479,7 +479,8 @@ describe("a user who is not declared any more cannot leave", () => {
     ["one of before", user("older", BASH, "groups = team", keys(...KEYS)), "entry"],
   ])("a session goes on: groups and keys go all the same: %s", async (_, declared, what) => {
     const [, name = ""] = /\[user (\w+)\]/.exec(declared) ?? [];
-    if (what === "entry") m.addUser(name, { createHome: true, home: `/home/${name}` });
+    // The home of the other one stays, and has the first uid.
+    if (what === "entry") m.addUser(name, { uid: 4001, createHome: true, home: `/home/${name}` });
     has(declared);
     m.must(["jailkit", "apply", "--prune", "--delete-homes"]);
     session = m.start(["sh", "-c", "echo there && exec cat"], { user: name });
@@ -496,7 +497,7 @@ describe("a user who is not declared any more cannot leave", () => {
   });
 
   test("another one has a home in its home: groups and keys go, and the account stays", () => {
-    m.addUser("holder", { createHome: true, home: "/home/holder" });
+    m.addUser("holder", { uid: 4002, createHome: true, home: "/home/holder" });
     has(user("holder", BASH, "groups = team", keys(...KEYS)));
     m.must(["jailkit", "apply", "--prune", "--delete-homes"]);
     m.must(["useradd", "-M", "-d", `${J}/./home/holder/inner`, "-s", "/usr/sbin/jk_chrootsh", "inner"]);
