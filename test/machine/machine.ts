@@ -159,6 +159,13 @@ export async function openMachine(options: MachineOptions = {}): Promise<Machine
   const sessions = "/etc/pam.d/common-session";
   if (machine.exists(sessions))
     machine.write(sessions, machine.read(sessions).replace(/^.*pam_systemd\.so.*\n/gm, ""));
+  // Nor what root's shell there does when it starts, for each command by ssh: /usr/share/base-files has that of a new machine.
+  for (const name of ["bashrc", "profile"]) {
+    const usual = `/usr/share/base-files/dot.${name}`;
+    if (machine.exists(usual)) machine.write(`/root/.${name}`, machine.read(usual));
+  }
+  // Nothing is fetched: apt-get(8) would read each time what all could be.
+  for (const name of ["sources.list", "sources.list.d"]) machine.remove(`/etc/apt/${name}`);
   if (options.under !== undefined) installTools(machine, options.under, options);
   return machine;
 }

@@ -64,9 +64,6 @@ export async function openLoginShell(
   user: string,
   words: (...given: string[]) => string[],
 ): Promise<LoginShell> {
-  // Those of a new machine, not of the user who runs the tests.
-  for (const name of ["bashrc", "profile"])
-    machine.write(`/root/.${name}`, machine.read(`/usr/share/base-files/dot.${name}`));
   const terminal = openTerminal(machine, words("su", "--login", user), {
     env: { TERM: "dumb", PATH: "/usr/bin:/bin" },
   });
