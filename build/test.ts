@@ -26,7 +26,7 @@ const FILES = 2 * availableParallelism();
 const SLOWEST = 5;
 // These take longest, and begin first, so that all processors have work to the end.
 const LONG =
-  /^(?:verdicts|words|fleet|packages-size|packages-lintian|uploads|update-faults|remedies-check|silent-services)\./;
+  /^(?:verdicts|words|fleet|packages-size|packages-lintian|packages-checkout|uploads|update-faults|remedies-check|silent-services)\./;
 
 /** Runs a program to its end, as `bun test` or a check of the sources. */
 async function outputOf(words: readonly string[], env: Record<string, string> = {}) {
