@@ -109,10 +109,10 @@ export function reportPlace(
   const shared = sharedFault(section, account, facts);
   const isOutside = !directory && splitHome(account.home) === undefined;
   const foreign = isOutside ? answered(() => facts.hostHomeFault(account, jail)) : undefined;
-  if (foreign !== undefined)
-    report(section, "error", foreign.code, `${quoted(name)} ${foreign.message}`, { kind: "none" });
-  else if (shared !== undefined)
+  if (shared !== undefined)
     report(section, "error", "taken", `${quoted(name)}: ${shared.message}`, fixBy(shared.remedy));
+  else if (foreign !== undefined)
+    report(section, "error", foreign.code, `${quoted(name)} ${foreign.message}`, { kind: "none" });
   else if (fault?.code === "in-another-jail") {
     reportElsewhere(section, account, jail, fault, context);
   } else if (fault !== undefined) {

@@ -7,7 +7,7 @@ import { answered, UsageError } from "../cli/error.ts";
 import { jailBeforeUsers } from "../cli/jail-operand.ts";
 import { JSON_OUTPUT, jailOption } from "../cli/options.ts";
 import { printLine } from "../cli/output.ts";
-import { told } from "../cli/remedy.ts";
+import { type Remedy, told } from "../cli/remedy.ts";
 import { defineTool, parseArguments, type ToolOutput } from "../cli/tool.ts";
 import { adviceInstead } from "../declaration/bring.ts";
 import { countDeclaredHomes } from "../declaration/known-homes.ts";
@@ -78,34 +78,38 @@ function withLines(report: LoginReport): LoginReport {
 
 /**
  * What jk_check tells of an account whose line is missing, or has another uid, or whose home has: a run puts it back, or it may be
- * another one, by its name of before.
+ * another one, by its name of before. `why`: for the message.
  */
-function meantOf(name: ByteString, jail: ByteString) {
+function meantOf(
+  name: ByteString,
+  jail: ByteString,
+): { why?: string; remedy: Remedy | undefined } | undefined {
   using root = openJailRoot(jail);
   const user = hostUser(name);
   if (user === undefined) return undefined;
   const line = readJailAccounts(root).userByName(name);
   const { lacking, otherUid } = meantHere();
-  return line === undefined ? lacking({ ...user, jail }, jail) : otherUid(user, jail, line);
+  if (line === undefined) return { remedy: lacking({ ...user, jail }, jail).remedy };
+  const other = otherUid(user, jail, line);
+  return other && { why: other.message, remedy: other.remedy };
 }
 
 /** With that in place of commands that make the line right, or give or set aside the home. */
 function withMeant(report: LoginReport): LoginReport {
   const { jail, steps, user } = report;
-  const advised = steps.map(({ message }) => message.indexOf(HAVE_UID));
-  if (jail === undefined || !steps.some((step, index) => isSide(step) || advised[index] !== -1))
-    return report;
+  const isUid = ({ message }: ReportStep) => message.includes(HAVE_UID);
+  if (jail === undefined || !steps.some((step) => isSide(step) || isUid(step))) return report;
   const meant = answered(() => meantOf(user, jail));
-  if (meant === undefined || !("message" in meant || meant.remedy !== undefined)) return report;
-  const asMeant = (step: ReportStep, at: number): ReportStep => {
-    const { message, remedy } = step;
-    if (at < 0 && !isSide(step)) return step;
-    if (!("message" in meant)) return { ...step, remedy: meant.remedy ?? remedy };
-    if (at < 0)
-      return { ...step, message: `${message}; ${quoted(user)} ${meant.message}`, remedy: meant.remedy ?? "" };
-    return meant.remedy === undefined ? { ...step, message: message.slice(0, at) + meant.message } : step;
+  if (meant === undefined) return report;
+  const { why, remedy } = meant;
+  const asMeant = (step: ReportStep): ReportStep => {
+    const { message } = step;
+    if (why === undefined) return isSide(step) ? { ...step, remedy: remedy ?? step.remedy } : step;
+    if (isSide(step)) return { ...step, message: `${message}; ${quoted(user)} ${why}`, remedy: remedy ?? "" };
+    if (!isUid(step) || remedy !== undefined) return step;
+    return { ...step, message: message.slice(0, message.indexOf(HAVE_UID)) + why };
   };
-  return { ...report, steps: steps.map((step, index) => asMeant(step, advised[index] ?? -1)) };
+  return { ...report, steps: steps.map(asMeant) };
 }
 
 const asDeclared = (report: LoginReport): LoginReport => withLines(withDirectory(withMeant(report)));

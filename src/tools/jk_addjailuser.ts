@@ -193,7 +193,8 @@ function requireNobodysUid({ user: { name, uid } }: NewAccount): void {
   const ofLine = () => {
     const isIt = (one: Pick<DeclaredUser, "name" | "jail">) =>
       one.name !== name && declared?.get(one.name)?.jail === one.jail && passwdByName(one.name) === undefined;
-    const line = new UidsInJails(() => []).linesWith(uid).find(isIt);
+    // Where nothing is declared, no jail is looked at.
+    const line = declared?.size ? new UidsInJails(() => []).linesWith(uid).find(isIt) : undefined;
     return line && { name: line.name, isDeclared: true };
   };
   const owner = answered(() => uidOwnersHere(() => once).of(uid, name) ?? ofLine());

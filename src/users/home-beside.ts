@@ -9,7 +9,7 @@ import type { PasswdEntry } from "../system/accounts.ts";
 import { onlyRootExchanges } from "../system/exchange.ts";
 import { whoseHome } from "../system/home-owner.ts";
 import { joinHome } from "../system/separator.ts";
-import { homeIn, type OtherJailHome } from "./other-jail-home.ts";
+import { homeIn, linesIn, type OtherJailHome } from "./other-jail-home.ts";
 
 // An older passwd(5) that comes back names the home from before somebody gave the account another one in the jail, with usermod(8).
 
@@ -24,7 +24,8 @@ export function homesBeside(
   home: ByteString,
 ): readonly OtherJailHome[] {
   if (user.uid === 0) return [];
-  const isElsewhere = homesOfLines(root, user.uid).some((one) => normalPath(one) !== home);
+  const lines = linesIn(root.path).get(user.uid) ?? [];
+  const isElsewhere = lines.some((one) => normalPath(one.home) !== home);
   const others = besides(root, directoryOf(home)).get(user.uid) ?? [];
   if ((!isElsewhere && others.length === 0) || !isLocalUser(user.name)) return [];
   const ofLine = isElsewhere ? answered(() => homeIn(user, root.path))?.there : undefined;
@@ -52,15 +53,6 @@ export function isNobodysHome(root: JailRoot, path: ByteString): boolean {
     );
   const isLived = readJailAccounts(root).users.some(({ home }) => hostPath(root, home) === path);
   return !isLived && whoseHome(path, ofJail) === undefined;
-}
-
-const lines = new Map<ByteString, ReadonlyMap<number, readonly PasswdEntry[]>>();
-
-/** The homes of the lines of a jail with a uid. They are read once, and looked at again where one may be found. */
-function homesOfLines(root: JailRoot, uid: number): readonly ByteString[] {
-  const read = () => Map.groupBy(answered(() => readJailAccounts(root).users) ?? [], (line) => line.uid);
-  const ofJail = lines.getOrInsertComputed(root.path, read);
-  return ofJail.get(uid)?.map((line) => line.home) ?? [];
 }
 
 const found = new Map<ByteString, ReadonlyMap<number, readonly ByteString[]>>();

@@ -36,9 +36,23 @@ export interface OtherJailHome {
 
 type User = Pick<PasswdEntry, "name" | "uid">;
 
+type Lines = ReadonlyMap<number, readonly PasswdEntry[]>;
+
+const linesByJail = new Map<ByteString, Lines>();
 let jailsByUid: ReadonlyMap<number, readonly ByteString[]> | undefined;
 
-/** The known jails with a line of a uid. They are read once: a run asks for each new home, and looks again at those that it finds. */
+// Lines are read once: a run asks for each new home, and looks again at those that it finds.
+
+/** The lines of a jail by their uids; none if it cannot be read. */
+export const linesIn = (jail: ByteString): Lines =>
+  linesByJail.getOrInsertComputed(jail, () => answered(() => readLines(jail)) ?? new Map());
+
+function readLines(jail: ByteString): Lines {
+  using root = openJailRoot(jail);
+  return Map.groupBy(readJailAccounts(root).users, ({ uid }) => uid);
+}
+
+/** The known jails with a line of a uid. */
 function jailsWith(uid: number): readonly ByteString[] {
   jailsByUid ??= byUid((answered(knownJails) ?? []).map(({ jail }) => jail.path));
   return jailsByUid.get(uid) ?? [];
@@ -47,13 +61,8 @@ function jailsWith(uid: number): readonly ByteString[] {
 function byUid(jails: readonly ByteString[]): ReadonlyMap<number, readonly ByteString[]> {
   const found = new Map<number, ByteString[]>();
   for (const jail of jails)
-    for (const uid of answered(() => uidsIn(jail)) ?? []) found.getOrInsertComputed(uid, () => []).push(jail);
+    for (const uid of linesIn(jail).keys()) found.getOrInsertComputed(uid, () => []).push(jail);
   return found;
-}
-
-function uidsIn(jail: ByteString): ReadonlySet<number> {
-  using root = openJailRoot(jail);
-  return new Set(readJailAccounts(root).users.map(({ uid }) => uid));
 }
 
 /** The homes that belong to an account and that its lines in known jails have, but for the jail `root`, and what is the same as in that. */

@@ -2,15 +2,9 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import type { Machine } from "../machine/machine.ts";
 import { linesOf, openApplyMachine, uidIn } from "./apply-scene.ts";
+import { FILE, J, JAILS, K, RUNS, settle as settleOn, user } from "./two-jails-scene.ts";
 
 setDefaultTimeout(120_000);
-
-const [J, K] = ["/srv/one", "/srv/two"] as const;
-const FILE = "/etc/jailkit/jails.d/one.ini";
-const SECTIONS = "sections = uidbasics, basicshell\n";
-const JAILS = `[jail ${J}]\n${SECTIONS}[jail ${K}]\n${SECTIONS}`;
-const user = (name: string, path: string, more = "") =>
-  `[user ${name}]\njail = ${path}\nshell = /bin/bash\n${more}`;
 
 let m: Machine;
 const sh = (text: string) => m.must(["sh", "-ec", text]).stdout;
@@ -18,17 +12,7 @@ const declare = (...texts: string[]) => m.write(FILE, JAILS + texts.join(""));
 /** All that there is of accounts and jails. */
 const state = () =>
   sh("cat /etc/passwd /etc/shadow /etc/group; find /srv /etc/jailkit -printf '%p %s %m %U %i\\n' | sort");
-const settle = (...options: string[]) => {
-  for (let run = 0; run < 2; run++)
-    expect(linesOf(m, ...options)).toMatchObject({ status: 0, summary: { problems: [] } });
-};
-const RUNS = [
-  ["--check", "--prune", "--delete-homes"],
-  ["--check"],
-  [],
-  ["--prune"],
-  ["--prune", "--delete-homes"],
-];
+const settle = (...options: string[]) => settleOn(m, ...options);
 
 beforeAll(async () => {
   m = await openApplyMachine();

@@ -2,16 +2,11 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, setDefaultTimeout, test } from "bun:test";
 import type { Machine } from "../machine/machine.ts";
 import { linesOf, openApplyMachine, uidIn } from "./apply-scene.ts";
+import { FILE, J, JAILS, K, RUNS, settle as settleOn, user } from "./two-jails-scene.ts";
 
 setDefaultTimeout(120_000);
 
-const [J, K] = ["/srv/one", "/srv/two"] as const;
 const D = "/etc/jailkit/jails.d";
-const FILE = `${D}/one.ini`;
-const SECTIONS = "sections = uidbasics, basicshell\n";
-const JAILS = `[jail ${J}]\n${SECTIONS}[jail ${K}]\n${SECTIONS}`;
-const user = (name: string, path: string, more = "") =>
-  `[user ${name}]\njail = ${path}\nshell = /bin/bash\n${more}`;
 
 let m: Machine;
 const sh = (text: string) => m.must(["sh", "-ec", text]).stdout;
@@ -19,17 +14,7 @@ const declare = (...texts: string[]) => m.write(FILE, JAILS + texts.join(""));
 const FILES = "/etc/passwd /etc/shadow /etc/group /etc/gshadow";
 /** All that there is of accounts and jails. */
 const state = () => sh(`cat ${FILES}; find /srv /etc/jailkit -printf '%p %s %m %U %i\\n' | sort`);
-const settle = (...options: string[]) => {
-  for (let run = 0; run < 2; run++)
-    expect(linesOf(m, ...options)).toMatchObject({ status: 0, summary: { problems: [] } });
-};
-const RUNS = [
-  ["--check", "--prune", "--delete-homes"],
-  ["--check"],
-  [],
-  ["--prune"],
-  ["--prune", "--delete-homes"],
-];
+const settle = (...options: string[]) => settleOn(m, ...options);
 
 /** How a customer became another one, after which the file says so. Each keeps its uid and its letter. */
 const RENAMED: Record<string, () => string[]> = {

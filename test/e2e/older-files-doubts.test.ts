@@ -5,22 +5,18 @@ import type { Machine } from "../machine/machine.ts";
 import { reportOf } from "../report.ts";
 import { linesOf, openApplyMachine, uidIn } from "./apply-scene.ts";
 import { check } from "./check-helper.ts";
+import { FILE, JAILS, jail, K, settle, user as userIn } from "./two-jails-scene.ts";
 
 setDefaultTimeout(240_000);
 
-const FILE = "/etc/jailkit/jails.d/one.ini";
-const user = (name: string, jail = "one", more = "") =>
-  `[user ${name}]\njail = /srv/${jail}\nshell = /bin/bash\n${more}`;
-const jail = (name: string) => `[jail /srv/${name}]\nsections = uidbasics, basicshell\n`;
+const user = (name: string, path: "one" | "two" = "one", more = "") => userIn(name, `/srv/${path}`, more);
 const ACCOUNTS = ["passwd", "shadow", "group", "gshadow"];
 
 let m: Machine;
 const sh = (command: string) => m.must(["sh", "-ec", command]).stdout;
-const declare = (...users: readonly string[]) => m.write(FILE, jail("one") + jail("two") + users.join(""));
 const declared = (...users: readonly string[]) => {
-  declare(...users);
-  for (let run = 0; run < 2; run++)
-    expect(linesOf(m, "--prune")).toMatchObject({ status: 0, summary: { problems: [] } });
+  m.write(FILE, JAILS + users.join(""));
+  settle(m, "--prune");
 };
 const backUp = () =>
   sh(`mkdir /root/b; cd /etc; cp -a ${ACCOUNTS.join(" ")} jailkit/jails.d /var/lib/jailkit /root/b`);
@@ -141,11 +137,10 @@ test("a jail that was moved goes back to its path of before by no remedy while a
   sh(
     "mv /srv/one /srv/now; sed -i s,/srv/one,/srv/now, /etc/passwd; jailkit adopt --moved /srv/one /srv/now",
   );
-  const now = (name: string) => user(name).replace("/srv/one", "/srv/now");
+  const now = (name: string) => userIn(name, "/srv/now");
   const moved = (...users: readonly string[]) => {
-    m.write(FILE, jail("now") + jail("two") + users.join(""));
-    for (let run = 0; run < 2; run++)
-      expect(linesOf(m, "--prune")).toMatchObject({ status: 0, summary: { problems: [] } });
+    m.write(FILE, jail("/srv/now") + jail(K) + users.join(""));
+    settle(m, "--prune");
   };
   moved(now("ann"), now("bob"));
   sh("usermod -l gus -d /srv/now/./home/gus -m ann");

@@ -147,7 +147,7 @@ function renamedJails(
   const former = new Set(before.jails.flatMap(({ path }) => (declared.has(path) ? [] : path)));
   const renamed = new Map<ByteString, Fault>();
   if (former.size === 0) return renamed;
-  // One that is known to have been at the declared path, or that others may live in, goes back to it in no other way than is told of it.
+  // Of one that may have been at the declared path both ways are told: no remedy moves it back.
   for (const { jail, fault } of movedJails.all())
     renamed.set(jail, { of: "jail", name: jail, jail, ...fault });
   for (const { name, jail } of declarations.flatMap(({ users }) => users)) {

@@ -494,8 +494,8 @@ export const APPLY: readonly Mutant[] = [
     ['"in-another-jail", "moved"]', '"in-another-jail"]'],
   ]),
   ...within("src/tools/jailkit-explain.ts", DOUBTS, [
-    ["lacking({ ...user, jail }, jail)", "undefined"],
-    ["if (at < 0 && !isSide(step)) return step;", "if (at < 0) return step;"],
+    ["return { remedy: lacking({ ...user, jail }, jail).remedy };", "return undefined;"],
+    ["if (isSide(step)) return { ...step, message:", "if (false) return { ...step, message:"],
   ]),
   ...within("src/users/new-account.ts", DOUBTS, [
     ["present.uid === 0 || uid !== undefined ? undefined", "true ? undefined"],
