@@ -199,10 +199,16 @@ describe("an account that was moved to another jail, with its home", () => {
       `its home may be in another jail, '${HERE}'; to let the account have that: usermod -d ${TWO}/./home/ann ann; or, if that is not its home any more, give that another name: mv -nT ${HERE} ${HERE}.old`,
     );
     expect(told().filter(([, remedy]) => MAKES.test(remedy))).toEqual([]);
+    // Nor is it said that it may be its home.
+    const messages = () => linesOf(m, "--check").summary.problems.map(({ message }) => message);
     sh(`chown bob ${HERE}`);
     expect(told().filter(([, remedy]) => remedy.startsWith("usermod -d"))).toEqual([]);
-    sh(`chown ann ${HERE}; useradd -M -o -u 1999 -d ${TWO}/./home/ann eve`);
+    expect(messages().filter((message) => message.includes(HERE))).toEqual([]);
+    sh(`chown ann ${HERE}`);
+    expect(messages().filter((message) => message.includes(HERE))).toHaveLength(1);
+    sh(`useradd -M -o -u 1999 -d ${TWO}/./home/ann eve`);
     expect(told().filter(([, remedy]) => remedy.startsWith("usermod -d"))).toEqual([]);
+    expect(messages().filter((message) => message.includes(HERE))).toEqual([]);
   });
 
   test("somebody has made an empty one in its former jail: nothing sets aside the one with the data", () => {
