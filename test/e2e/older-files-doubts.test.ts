@@ -157,6 +157,26 @@ test("a jail that was moved goes back to its path of before by no remedy while a
   expect(configCheck()).not.toContain("remedy:");
 });
 
+test("what is in the declared place of a home that is not there is that home only if it is the account's, and nobody else's", () => {
+  declared(user("ann"), user("eve"));
+  backUp();
+  sh("mkdir /root/lines; cp -a /srv/one/etc/passwd /srv/one/etc/group /root/lines");
+  sh("jk_jailuser --unjail -m -s /usr/sbin/nologin eve");
+  declared(user("ann"), user("eve", "two"));
+  bringAccounts();
+  sh("cp -a /root/lines/. /srv/one/etc; sed -i /^eve:/d /srv/two/etc/passwd");
+  const home = "/srv/two/home/eve";
+  const told = () => problems().flatMap(({ message, remedy }) => (message.includes(home) ? [remedy] : []));
+  expect(told()).toEqual(["usermod -d /srv/two/./home/eve eve"]);
+  sh(`chown ann ${home}`);
+  expect(told()).toEqual([]);
+  sh(`chown eve ${home}; useradd -M -o -u 1999 -d /srv/two/./home/eve other`);
+  expect(told()).toEqual([]);
+  // Another directory than the one that is remembered: nobody knows of which day.
+  sh(`userdel other; cp -a ${home} ${home}.copy; rm -r ${home}; mv ${home}.copy ${home}`);
+  expect(told()).toEqual([null]);
+});
+
 test("jk_addjailuser -u refuses the uid that the line of a declared user in another jail has, of whom nothing else is known", () => {
   declared(user("ann"));
   backUp();

@@ -472,11 +472,11 @@ export const APPLY: readonly Mutant[] = [
   ...within("src/users/other-jail-home.ts", "e2e/apply-moved-user.test.ts", [
     ["takeLinesOut(jail, line)}", "takeLinesOut(jail, user.name)}"],
   ]),
-  ...within("src/users/known-homes.ts", "e2e/older-files-homes.test.ts", [
+  ...within("src/users/known-homes.ts", DOUBTS, [
     ["if (isTheirs ||", "if ("],
     [" || stat.uid !== uid", ""],
   ]),
-  ...within("src/declaration/known-homes.ts", "e2e/older-files-homes.test.ts", [
+  ...within("src/declaration/known-homes.ts", DOUBTS, [
     ["once.homeId !== undefined", "once.homeId === undefined"],
   ]),
   ...within("src/declaration/compare/uid-fault.ts", DOUBTS, [
