@@ -234,16 +234,20 @@ describe("--daemon", () => {
   });
 
   test("its standard input, output and error are the host's /dev/null, and nothing else is open", () => {
-    const words = ["--daemon", "-p", pidfile, "-x", "/usr/bin/bash", "--", "-c", "kill -STOP $$"];
+    // Its shell has started, and opens nothing more, when the fifo is opened below.
+    m.must(["mkfifo", `${J}/started`]);
+    const wait = ": < /started & wait; kill -STOP $$";
+    const words = ["--daemon", "-p", pidfile, "-x", "/usr/bin/bash", "--", "-c", wait];
     expect(m.run(["jk_chrootlaunch", "-j", J, ...words]).status).toBe(0);
     const pid = Number(m.read(pidfile));
     const open = m.must([
       "sh",
       "-c",
-      `cd /proc/${pid}/fd && for fd in *; do echo $fd $(readlink $fd); done`,
+      `exec 9> ${J}/started; cd /proc/${pid}/fd && for fd in *; do echo $fd $(readlink $fd); done`,
     ]).stdout;
     expect(open).toBe("0 /dev/null\n1 /dev/null\n2 /dev/null\n");
     m.must(["kill", "-KILL", String(pid)]);
+    m.remove(`${J}/started`);
   });
 
   test("a relative pidfile is not written in a directory that was removed", () => {

@@ -43,6 +43,8 @@ const traced = (...words: string[]): RunResult =>
   m.run(["strace", "-f", "-o", "/root/trace", ...words, ...WORDS]);
 /** To give names is slow: on a busy machine the first thread would be done before the second begins. */
 const SLOW_NAMES = ["-e", "trace=utimensat,linkat", "-e", "inject=linkat:delay_enter=2000"];
+/** To prepare files is slow, too: either thread would be done with all of them before the other is given its turn. */
+const SLOW = [...SLOW_NAMES, "-e", "inject=utimensat:delay_enter=1000"];
 /** How many threads the trace shows to have finished files, or given them their names: with one of these calls. */
 const threads = (calls = "utimensat|linkat") =>
   new Set(m.read("/root/trace").match(new RegExp(`^\\d+(?= +(${calls})\\()`, "gm"))).size;
@@ -54,7 +56,7 @@ test("the jail, the record and the lines are those of one thread", () => {
   const expected = [m.snapshot(JAIL), record()];
   m.remove(JAIL);
   m.remove("/var/lib/jailkit");
-  const two = traced(...SLOW_NAMES);
+  const two = traced(...SLOW);
   expect([two.stdout, two.stderr]).toEqual([one.stdout, one.stderr]);
   expect([m.snapshot(JAIL), record()]).toEqual(expected);
   expect([threads("utimensat"), threads("linkat")]).toEqual([2, 2]);

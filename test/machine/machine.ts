@@ -166,6 +166,8 @@ export async function openMachine(options: MachineOptions = {}): Promise<Machine
   }
   // Nothing is fetched: apt-get(8) would read each time what all could be.
   for (const name of ["sources.list", "sources.list.d"]) machine.remove(`/etc/apt/${name}`);
+  // Where a test makes a repository of its own, as autopkgtest(1) does.
+  machine.mkdir("/etc/apt/sources.list.d");
   if (options.under !== undefined) installTools(machine, options.under, options);
   return machine;
 }
